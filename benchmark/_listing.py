@@ -1,0 +1,89 @@
+"""What there is to choose from: the listings and the commented config."""
+
+from __future__ import annotations
+
+from benchmark.config import PRESETS, Config, load_config
+from benchmark.evaluation import METRICS
+from cohorts import COHORTS
+from features import EXTRACTORS
+from models import MODELS
+
+__all__ = ["cohorts", "commented_config", "features", "metrics", "models", "presets"]
+
+Listing = list[tuple[str, str]]
+
+
+def cohorts() -> Listing:
+    """Return loader names and titles."""
+    return [(loader.name, loader.title) for loader in COHORTS]
+
+
+def features() -> Listing:
+    """Return the feature sets that a cohort can have."""
+    tables: Listing = [
+        ("<modality>", "one tabular modality by its name, such as clinical or molecular"),
+        ("tabular", "all tabular modalities"),
+    ]
+    extracted: Listing = []
+    for extractor in EXTRACTORS:
+        extracted.append((extractor.name, extractor.title))
+        extracted.append((f"{extractor.name}+tabular", f"{extractor.name} and all tables"))
+    pixels: Listing = [
+        ("all", "every extractor and all tabular modalities"),
+        ("image", "the image itself, for networks"),
+        ("image+tabular", "the image itself and all tabular modalities, for networks"),
+    ]
+    return [*tables, *extracted, *pixels]
+
+
+def models() -> Listing:
+    """Return model names with family and title."""
+    return [(spec.name, f"{spec.family:11} {spec.title}") for spec in MODELS]
+
+
+def metrics() -> Listing:
+    """Return metric names and titles."""
+    return [
+        (metric.name, metric.title.replace("{positive}", "positive class"))
+        for metric in METRICS.values()
+    ]
+
+
+def presets() -> Listing:
+    """Return what each preset spends."""
+    return [(name, _spending(load_config(None, {"preset": name}))) for name in PRESETS]
+
+
+def commented_config() -> str:
+    """Return a YAML config with every key of the quick preset explained."""
+    resolved = load_config(None, {"preset": "quick"})
+    lines = [
+        "# sonobench config. Every key may be left out; the preset fills it in.",
+        "# Run it with: benchmark run THIS_FILE",
+        "# Flags beat this file, this file beats the preset.",
+        "#",
+        "# cohort.name      benchmark list cohorts; options are the loader's own",
+        "# cohort.data      file or folder, relative to this file",
+        "# preset           quick (minutes), standard (an evening), full (the whole grid)",
+        "# features         feature sets to run; null runs all that the cohort has",
+        "# models           models to run; null runs all",
+        "# feature_options  extractor: {option: value}",
+        "# model_settings   size of models and training of the networks",
+        "# outer            folds on which rows are scored",
+        "# inner            folds on which rows are tuned, and trials per fold",
+        "# evaluation       primary metric, bootstrap resamples, coverage of the intervals",
+        "# final_models     leading: refit and keep the best classical and the best deep row",
+        "# seed             seed of everything",
+        "",
+    ]
+    return "\n".join(lines) + resolved.to_yaml()
+
+
+def _spending(config: Config) -> str:
+    outer, inner = config.outer, config.inner
+    networks = config.model_settings.networks
+    return (
+        f"{outer.n_splits} outer folds × {outer.n_repeats}, {inner.n_splits} inner folds, "
+        f"{inner.n_trials} trials ({inner.n_trials_expensive} for stacking and networks), "
+        f"network images of {networks.image_size} px"
+    )

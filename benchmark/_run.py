@@ -1,0 +1,301 @@
+"""A run from config to pages: what the command line and a notebook both call."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.config import Config
+from benchmark.evaluation import RunRecord, build_board, score_table, summarise
+from benchmark.evaluation.summary import leaderboard_table
+from benchmark.experiment import (
+    Cell,
+    CellTask,
+    Plan,
+    RunStore,
+    Split,
+    TaskFactory,
+    default_jobs,
+    estimate_s,
+    fit_final,
+    make_plan,
+    outer_splits,
+    run_cells,
+    write_atomically,
+    write_json,
+    write_parquet,
+)
+from cohorts import Cohort, default_cache_dir, load_cohort
+from features import FeatureCache, build_blocks
+from models import MODELS, save_model
+from reports import render_leaderboard
+
+__all__ = ["Preparation", "Run", "prepare", "render", "run"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Everything that is known, and checked, before any long work starts.
+
+    Attributes
+    ----------
+    config : Config
+        As given.
+    cohort : Cohort
+        Loaded and validated.
+    splits : tuple of Split
+        Outer folds.
+    plan : Plan
+        Cells and skipped rows.
+    costs : mapping of Cell to float
+        Expected seconds of each cell on one core.
+    """
+
+    config: Config
+    cohort: Cohort
+    splits: tuple[Split, ...]
+    plan: Plan
+    costs: Mapping[Cell, float]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, read from its folder.
+
+    Attributes
+    ----------
+    folder : Path
+        The run folder.
+    """
+
+    folder: Path
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """``run.json``."""
+        return RunStore(self.folder).read_description()
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """Out-of-fold predictions, one row per case and cell."""
+        return RunStore(self.folder).read_table("predictions")
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """Every metric of every row, pooled and per fold."""
+        return RunStore(self.folder).read_table("scores")
+
+    @cached_property
+    def leaderboard(self) -> pd.DataFrame:
+        """One row per (features, model), best first."""
+        return pd.read_csv(self.folder / "leaderboard.csv")
+
+
+def prepare(config: Config) -> Preparation:
+    """Load the cohort and make the plan; every error of the user's making is raised here.
+
+    Raises
+    ------
+    BenchmarkError
+        If the data, the folds or the choice of rows are not sound.
+    """
+    where = f"cohort.options of {config.cohort.name}"
+    cohort = load_cohort(config.cohort.name, config.cohort.data, config.cohort.options, where=where)
+    if config.cohort.positive_class is not None:
+        cohort = cohort.with_positive_class(config.cohort.positive_class)
+    splits = outer_splits(cohort, config)
+    plan = make_plan(cohort, config)
+    sets = {one.name: one for one in plan.sets}
+    costs = {cell: estimate_s(cohort, config, cell, sets[cell.features]) for cell in plan.cells}
+    return Preparation(config, cohort, splits, plan, costs)
+
+
+def run(
+    config: Config | Preparation,
+    *,
+    out: str | Path | None = None,
+    n_jobs: int | None = None,
+    use_cache: bool = True,
+    progress: bool = False,
+) -> Run:
+    """Run what is missing in the run folder, score it and write the pages.
+
+    Parameters
+    ----------
+    config : Config or Preparation
+        What to run; a preparation saves loading the cohort twice.
+    out : path, optional
+        Run folder; by default ``runs/<cohort>-<preset>``.
+    n_jobs : int, optional
+        Worker processes; by default one per core.
+    use_cache : bool, default=True
+        Take features of images from the user's cache folder, and leave them there.
+    progress : bool, default=False
+        Show bars.
+
+    Returns
+    -------
+    Run
+        The finished run.
+
+    Raises
+    ------
+    BenchmarkError
+        Before any long work, if the input is not sound or the folder holds another run.
+    """
+    ready = config if isinstance(config, Preparation) else prepare(config)
+    folder = Path(out) if out is not None else default_folder(ready.config)
+    store = RunStore(folder)
+    store.open_run(ready.config, ready.cohort)
+    started = time.perf_counter()
+    cache = FeatureCache(default_cache_dir() if use_cache else None)
+    make_task = _extract(ready, cache, progress=progress)
+    results = run_cells(
+        ready.plan,
+        make_task,
+        store,
+        costs=ready.costs,
+        n_jobs=n_jobs or default_jobs(),
+        progress=progress,
+    )
+    store.write_tables(ready.plan, results, ready.cohort, ready.splits)
+    _add_wall_time(store, time.perf_counter() - started)
+    render(folder)
+    if ready.config.final_models == "leading":
+        _save_leading(store, make_task)
+    return Run(folder)
+
+
+def render(folder: str | Path) -> dict[str, Any]:
+    """Score a run from its stored predictions and write scores, board and page.
+
+    Parameters
+    ----------
+    folder : path
+        A run folder whose cells have ended.
+
+    Returns
+    -------
+    dict
+        The summary that the page was laid out from.
+
+    Raises
+    ------
+    BenchmarkError
+        If the folder holds no finished run.
+    """
+    store = RunStore(Path(folder))
+    description = store.read_description()
+    evaluation, cohort = description["config"]["evaluation"], description["cohort"]
+    board = build_board(
+        store.read_table("predictions"),
+        store.read_table("splits"),
+        classes=[one["name"] for one in cohort["classes"]],
+        positive_class=cohort["positive_class"],
+        n_resamples=evaluation["n_resamples"],
+        random_state=description["seed"],
+    )
+    scores = score_table(board, confidence=evaluation["confidence"])
+    record = RunRecord(
+        name=store.folder.resolve().name,
+        description=description,
+        plan=store.read_table("plan"),
+        scores=scores,
+        board=board,
+        families={spec.name: spec.family for spec in MODELS},
+    )
+    summary = summarise(record)
+    write_parquet(store.folder / "scores.parquet", scores)
+    write_json(store.folder / "leaderboard.json", summary)
+    csv = leaderboard_table(summary).to_csv(index=False).encode("utf-8")
+    write_atomically(store.folder / "leaderboard.csv", csv)
+    page = render_leaderboard(summary).encode("utf-8")
+    write_atomically(store.folder / "leaderboard.html", page)
+    return summary
+
+
+def default_folder(config: Config) -> Path:
+    """Return ``runs/<cohort>-<preset>``."""
+    return Path("runs") / f"{config.cohort.name}-{config.preset}"
+
+
+def _extract(ready: Preparation, cache: FeatureCache, *, progress: bool) -> TaskFactory:
+    """Compute every block that the plan needs, once for the whole cohort."""
+    names = [name for one in ready.plan.sets for name in one.blocks]
+    blocks = build_blocks(
+        ready.cohort,
+        names,
+        options=ready.config.feature_options,
+        cache=cache,
+        random_state=ready.config.seed,
+        progress=progress,
+    )
+    return TaskFactory(ready.config, ready.cohort, ready.plan.sets, blocks, ready.splits)
+
+
+def _add_wall_time(store: RunStore, seconds: float) -> None:
+    """Add this session's time to what earlier sessions on the folder took."""
+    before = store.read_description().get("wall_time_s") or 0.0
+    store.update_description(wall_time_s=before + seconds)
+
+
+def _save_leading(store: RunStore, make_task: TaskFactory) -> None:
+    """Refit the best classical and the best deep row on all cases and keep them."""
+    board = pd.read_csv(store.folder / "leaderboard.csv")
+    scored = board[(board["status"] == "ok") & (board["family"] != "baseline")]
+    saved: dict[str, dict[str, str]] = {}
+    for deep in (False, True):
+        group = scored[(scored["family"] == "deep") == deep]
+        for features, model in zip(group["features"][:1], group["model"][:1], strict=True):
+            cell = Cell(str(features), str(model), -1, -1)
+            folder = store.folder / "models" / cell.key
+            if not (folder / "model.json").is_file():
+                logger.info("final model=%s", cell.key)
+                _refit(make_task(cell), folder)
+            saved[cell.key] = _hashes(folder)
+    store.update_description(models=saved)
+
+
+def _refit(task: CellTask, folder: Path) -> None:
+    classifier, tuning = fit_final(task)
+    save_model(
+        classifier,
+        folder,
+        metadata={
+            "features": task.cell.features,
+            "model": task.cell.model,
+            "params": dict(tuning.params),
+            "n_cases": len(task.train),
+        },
+    )
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def plan_table(ready: Preparation) -> pd.DataFrame:
+    """Return the plan row by row: cells, trials and expected seconds on one core."""
+    records = [
+        {"features": cell.features, "model": cell.model, "cells": 1, "core_s": ready.costs[cell]}
+        for cell in ready.plan.cells
+    ]
+    table = pd.DataFrame(records)
+    return table.groupby(["features", "model"], sort=False, as_index=False).sum()
+
+
+def total_estimate_s(plan: Plan, costs: Mapping[Cell, float], n_jobs: int) -> float:
+    """Return the expected wall seconds: the cores' shares, or the longest cell if it is longer."""
+    spent = [costs[cell] for cell in plan.cells]
+    return max(sum(spent) / n_jobs, max(spent))

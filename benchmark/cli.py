@@ -1,0 +1,228 @@
+"""The command line: parses, builds the config, and calls what a notebook would call."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmark._run import Preparation
+
+__all__ = ["main"]
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
+EXIT_INTERRUPTED = 130
+
+# Rows of the board that the terminal shows at the end.
+N_SHOWN = 10
+
+SHOWN_METRICS = ("roc_auc", "f1_macro", "sensitivity", "specificity", "brier")
+
+LISTINGS = ("cohorts", "features", "models", "metrics", "presets")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0 when all went well, 1 when cells failed, 2 when the input is not sound.
+    """
+    arguments = _parser().parse_args(argv)
+    level = logging.INFO if getattr(arguments, "verbose", False) else logging.ERROR
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s %(message)s")
+    from cohorts import BenchmarkError
+
+    try:
+        code: int = arguments.command(arguments)
+    except BenchmarkError as error:
+        print(f"benchmark: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        print(
+            "benchmark: stopped. Finished cells are kept; the same command goes on from here.",
+            file=sys.stderr,
+        )
+        return EXIT_INTERRUPTED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="benchmark",
+        description="Benchmark classical and deep models for multimodal breast-cancer diagnosis.",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_run(commands)
+    report = commands.add_parser("report", help="render again from what is stored")
+    report.add_argument("run", metavar="RUN", help="a run folder")
+    report.set_defaults(command=_report)
+    listing = commands.add_parser("list", help="what there is to choose from")
+    listing.add_argument("what", choices=LISTINGS)
+    listing.set_defaults(command=_list)
+    init = commands.add_parser("init", help="print a commented config")
+    init.set_defaults(command=_init)
+    return parser
+
+
+def _add_run(commands: Any) -> None:
+    parser = commands.add_parser(
+        "run", help="run a benchmark and write its page; the demo cohort by default"
+    )
+    add = parser.add_argument
+    add("config", nargs="?", metavar="CONFIG", help="a YAML file; see: benchmark init")
+    add("--cohort", metavar="NAME", help="a cohort; see: benchmark list cohorts")
+    add("--data", metavar="PATH", help="file or folder of the cohort")
+    add("--simulate-tabular", action="store_true", help="with busi: add simulated tables")
+    add("--preset", metavar="NAME", help="quick (default), standard or full")
+    add("--features", metavar="A,B", help="feature sets; see: benchmark list features")
+    add("--models", metavar="A,B", help="models; see: benchmark list models")
+    add("--out", metavar="DIR", help="run folder (default: runs/COHORT-PRESET)")
+    add("--jobs", type=_at_least(1), metavar="N", help="worker processes (default: one per core)")
+    add("--seed", type=_at_least(0), metavar="N", help="seed of everything (default: 0)")
+    add("--no-cache", action="store_true", help="compute every image feature anew")
+    add("--dry-run", action="store_true", help="print the plan and its expected cost, and stop")
+    add("--verbose", action="store_true", help="log what happens")
+    parser.set_defaults(command=_run)
+
+
+def _at_least(low: int) -> Any:
+    def whole_number(text: str) -> int:
+        value = int(text)
+        if value < low:
+            raise argparse.ArgumentTypeError(f"{value} is below {low}")
+        return value
+
+    return whole_number
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from benchmark._run import default_folder, prepare, run
+    from benchmark.config import load_config
+    from benchmark.experiment import default_jobs
+
+    config = load_config(arguments.config, _overrides(arguments))
+    ready = prepare(config)
+    n_jobs = arguments.jobs or default_jobs()
+    if arguments.dry_run:
+        _print_plan(ready, n_jobs)
+        return EXIT_OK
+    out = Path(arguments.out) if arguments.out else default_folder(config)
+    _announce(ready, out)
+    finished = run(ready, out=out, n_jobs=n_jobs, use_cache=not arguments.no_cache, progress=True)
+    return _print_board(finished.folder)
+
+
+def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the nested config values that the flags set."""
+    cohort: dict[str, Any] = {}
+    if arguments.cohort:
+        cohort["name"] = arguments.cohort
+    if arguments.data:
+        cohort["data"] = arguments.data
+    if arguments.simulate_tabular:
+        cohort["options"] = {"simulate_tabular": True}
+    values: dict[str, Any] = {"cohort": cohort} if cohort else {}
+    for key in ("preset", "seed"):
+        if getattr(arguments, key) is not None:
+            values[key] = getattr(arguments, key)
+    for key in ("features", "models"):
+        listed = getattr(arguments, key)
+        if listed:
+            values[key] = [name.strip() for name in listed.split(",") if name.strip()]
+    return values
+
+
+def _announce(ready: Preparation, out: Path) -> None:
+    cohort = ready.cohort
+    counts = ", ".join(f"{count} {name}" for name, count in cohort.class_counts().items())
+    print(f"{cohort.info.title}: {cohort.n_cases} cases of {cohort.n_patients} patients ({counts})")
+    for note in cohort.notes:
+        print(f"  {'WARNING' if note.severity == 'warning' else 'note'}: {note.text}")
+    print(f"{len(ready.plan.rows)} rows, {len(ready.plan.cells)} cells -> {out}", flush=True)
+
+
+def _print_plan(ready: Preparation, n_jobs: int) -> None:
+    from benchmark._run import plan_table, total_estimate_s
+
+    table = plan_table(ready)
+    print(table.to_string(index=False, formatters={"core_s": "{:.0f}".format}))
+    for row in ready.plan.skipped:
+        print(f"skipped: {row.model}: {row.reason}")
+    wall = total_estimate_s(ready.plan, ready.costs, n_jobs)
+    print(
+        f"{len(ready.plan.rows)} rows, {len(ready.plan.cells)} cells, about "
+        f"{_duration(sum(ready.costs.values()))} of one core, {_duration(wall)} with {n_jobs} "
+        "job(s), plus the extraction of image features. A rough guess: machines differ by a factor."
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _print_board(folder: Path) -> int:
+    import json
+
+    summary = json.loads((folder / "leaderboard.json").read_text(encoding="utf-8"))
+    if summary["simulation"] != "real":
+        print(f"\n*** {summary['simulation'].upper()} DATA: says nothing about real patients ***")
+    shown = list(dict.fromkeys([summary["primary"], *SHOWN_METRICS]))
+    titles = {metric["name"]: metric["short"] for metric in summary["metrics"]}
+    header = ["#", "features", "model", *(titles[name] for name in shown)]
+    rows = [header]
+    rows += [
+        [str(row["rank"]), row["features"], row["model"], *(_score(row, n) for n in shown)]
+        for row in summary["rows"][:N_SHOWN]
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    print()
+    for row in rows:
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
+    n_more = len(summary["rows"]) - N_SHOWN
+    if n_more > 0:
+        print(f"… and {n_more} more rows on the page")
+    for verdict in summary["verdicts"]:
+        print(f"\n{verdict['question']} {verdict['sentence']}")
+    failed = [row for row in summary["unscored"] if row["status"] == "failed"]
+    for row in summary["unscored"]:
+        print(f"{row['status']}: {row['model']} on {row['features']}: {row['reason']}")
+    print(f"\nPage: {folder / 'leaderboard.html'}")
+    return EXIT_FAILED if failed else EXIT_OK
+
+
+def _score(row: dict[str, Any], name: str) -> str:
+    score = row["metrics"][name]
+    if score["value"] is None or score["ci_low"] is None:
+        return "not estimable"
+    return f"{score['value']:.2f} ({score['ci_low']:.2f}–{score['ci_high']:.2f})"
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from benchmark._run import render
+
+    render(arguments.run)
+    return _print_board(Path(arguments.run))
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from benchmark import _listing
+
+    for name, text in getattr(_listing, arguments.what)():
+        print(f"{name:24} {text}".rstrip())
+    return EXIT_OK
+
+
+def _init(_: argparse.Namespace) -> int:
+    from benchmark._listing import commented_config
+
+    print(commented_config(), end="")
+    return EXIT_OK

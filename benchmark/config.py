@@ -1,0 +1,272 @@
+"""The config: one frozen, validated object that holds every number that shapes a result."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from benchmark.evaluation.metrics import METRICS
+from cohorts import COHORTS, BenchmarkError, parse_options, unknown_name
+from features import EXTRACTORS
+from models import MODELS, ModelSettings
+
+__all__ = [
+    "PRESETS",
+    "CohortConfig",
+    "Config",
+    "EvaluationConfig",
+    "InnerConfig",
+    "OuterConfig",
+    "load_config",
+]
+
+STRICT = ConfigDict(extra="forbid")
+
+Positive = Annotated[int, Field(ge=1)]
+Splits = Annotated[int, Field(ge=2)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class CohortConfig:
+    """Which patients.
+
+    Attributes
+    ----------
+    name : str
+        A loader: see ``benchmark list cohorts``.
+    data : str or None
+        File or folder to read; relative to the config file, or to the working folder
+        where it comes from the command line.
+    positive_class : str or None
+        The class whose miss costs most, where the loader's own choice will not do.
+    options : mapping
+        The loader's options.
+    """
+
+    name: str = "demo"
+    data: str | None = None
+    positive_class: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, config=STRICT)
+class OuterConfig:
+    """Outer folds, on which rows are scored."""
+
+    n_splits: Splits = 5
+    n_repeats: Positive = 1
+
+
+@dataclass(frozen=True, config=STRICT)
+class InnerConfig:
+    """Inner folds, on which rows are tuned.
+
+    Attributes
+    ----------
+    n_splits : int
+        Inner folds.
+    n_trials : int
+        Parameter settings tried per cell; the first is the known-good one.
+    n_trials_expensive : int
+        The same for models whose single fit is long: stacking and the networks.
+    """
+
+    n_splits: Splits = 3
+    n_trials: Positive = 30
+    n_trials_expensive: Positive = 1
+
+
+@dataclass(frozen=True, config=STRICT)
+class EvaluationConfig:
+    """How predictions become scores.
+
+    Attributes
+    ----------
+    primary : str
+        The metric that orders the board, declared before the first fit.
+    n_resamples : int
+        Bootstrap resamples of the patients.
+    confidence : float
+        Coverage of the intervals.
+    """
+
+    primary: str = "roc_auc"
+    n_resamples: Annotated[int, Field(ge=100)] = 1000
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+
+
+@dataclass(frozen=True, config=STRICT)
+class Config:
+    """A whole run.
+
+    Attributes
+    ----------
+    cohort : CohortConfig
+        Which patients.
+    preset : str
+        Where the numbers below come from unless they are given.
+    features, models : tuple of str or None
+        Feature sets and models by name; all that fit where None.
+    feature_options : mapping of str to mapping
+        Extractor -> its options.
+    model_settings : ModelSettings
+        Settings of all models.
+    outer, inner : OuterConfig, InnerConfig
+        The nested cross-validation.
+    evaluation : EvaluationConfig
+        Metrics and intervals.
+    final_models : {"leading", "none"}
+        Whether the best classical and the best deep row are refitted on all cases and kept.
+    seed : int
+        Seed of everything.
+    """
+
+    cohort: CohortConfig = Field(default_factory=CohortConfig)
+    preset: str = "quick"
+    features: tuple[str, ...] | None = None
+    models: tuple[str, ...] | None = None
+    feature_options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    model_settings: ModelSettings = Field(default_factory=ModelSettings)
+    outer: OuterConfig = Field(default_factory=OuterConfig)
+    inner: InnerConfig = Field(default_factory=InnerConfig)
+    evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
+    final_models: Literal["leading", "none"] = "leading"
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain nested dictionaries, ready for YAML or JSON."""
+        plain: dict[str, Any] = asdict(self)
+        for key in ("features", "models"):
+            plain[key] = None if plain[key] is None else list(plain[key])
+        return plain
+
+    def to_yaml(self) -> str:
+        """Return the resolved config as YAML."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+
+
+# `quick` shows every model family in minutes; `standard` is an evening on two cores; `full`
+# is the default protocol with the networks tuned as well.
+PRESETS: dict[str, dict[str, Any]] = {
+    "quick": {
+        "outer": {"n_splits": 3, "n_repeats": 1},
+        "inner": {"n_splits": 2, "n_trials": 3, "n_trials_expensive": 1},
+        "model_settings": {
+            "n_components": 32,
+            "n_trees": 100,
+            "max_rounds": 80,
+            "networks": {
+                "image_size": 96,
+                "warmup_epochs": 20,
+                "finetune_epochs": 2,
+                "tabular_epochs": 60,
+                "compact_image_size": 64,
+                "compact_epochs": 20,
+                "patience": 5,
+            },
+        },
+    },
+    "standard": {
+        "outer": {"n_splits": 5, "n_repeats": 1},
+        "inner": {"n_splits": 3, "n_trials": 20, "n_trials_expensive": 1},
+        "model_settings": {
+            "networks": {"image_size": 160, "warmup_epochs": 30, "finetune_epochs": 6}
+        },
+    },
+    "full": {
+        "outer": {"n_splits": 5, "n_repeats": 5},
+        "inner": {"n_splits": 3, "n_trials": 50, "n_trials_expensive": 8},
+    },
+}
+
+
+def load_config(
+    path: str | Path | None = None, overrides: Mapping[str, Any] | None = None
+) -> Config:
+    """Read and validate a config: overrides beat the file, the file beats the preset.
+
+    Parameters
+    ----------
+    path : path, optional
+        A YAML file; without it, the presets' defaults on the `demo` cohort.
+    overrides : mapping, optional
+        Nested values from the command line or a notebook.
+
+    Returns
+    -------
+    Config
+        Every name in it is known, every number within its range.
+
+    Raises
+    ------
+    BenchmarkError
+        One sentence that names the file, the key and what works.
+    """
+    where = "the command line" if path is None else str(path)
+    values = {} if path is None else _read_yaml(Path(path))
+    if path is not None:
+        _anchor_data(values, Path(path))
+    values = _merged(values, overrides or {})
+    preset = values.get("preset", "quick")
+    if preset not in PRESETS:
+        raise unknown_name("preset", str(preset), PRESETS, where=where)
+    config = parse_options(Config, _merged(PRESETS[preset], values), where=where)
+    _check_names(config, where)
+    return config
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise BenchmarkError(f"The config file {str(path)!r} does not exist. See: benchmark init")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        summary = " ".join(str(error).split())
+        raise BenchmarkError(f"{path} is not readable as YAML: {summary}.") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise BenchmarkError(
+            f"{path} must hold keys and values, but it holds a {type(values).__name__}. "
+            "See: benchmark init"
+        )
+    return values
+
+
+def _anchor_data(values: dict[str, Any], path: Path) -> None:
+    """Make the data path relative to the working folder instead of the config file."""
+    cohort = values.get("cohort")
+    if not isinstance(cohort, dict):
+        return
+    data = cohort.get("data")
+    if isinstance(data, str) and not Path(data).expanduser().is_absolute():
+        values["cohort"] = cohort | {"data": os.path.relpath(path.parent / data)}
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merged(below, value) if both else value  # type: ignore[arg-type]  # both are mappings here
+    return merged
+
+
+def _check_names(config: Config, where: str) -> None:
+    COHORTS.get(config.cohort.name, where=where)
+    for name in config.models or ():
+        MODELS.get(name, where=where)
+    for name in config.feature_options:
+        options_type = EXTRACTORS.get(name, where=f"{where}, under feature_options").options_type
+        place = f"{where}, under feature_options.{name}"
+        parse_options(options_type, config.feature_options[name], where=place)
+    if config.evaluation.primary not in METRICS:
+        hint = "See: benchmark list metrics"
+        raise unknown_name("metric", config.evaluation.primary, METRICS, where=where, hint=hint)

@@ -1,0 +1,329 @@
+"""The summary: one plain dictionary that the page, the JSON and the CSV are laid out from."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from benchmark.evaluation.board import Board, RowKey
+from benchmark.evaluation.curves import confusion_counts, mean_roc_curve
+from benchmark.evaluation.metrics import METRICS
+from benchmark.evaluation.verdict import FUSION_MODELS, fusion_verdicts
+
+__all__ = ["RunRecord", "leaderboard_table", "summarise"]
+
+SUMMARY_SCHEMA_VERSION = 1
+
+# Rows whose curves and confusion tables are drawn.
+N_LEADING = 4
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a finished run stored, read back.
+
+    Attributes
+    ----------
+    name : str
+        Name of the run folder.
+    description : mapping
+        ``run.json``.
+    plan : DataFrame
+        ``plan.parquet``.
+    scores : DataFrame
+        ``scores.parquet``.
+    board : Board
+        Aligned predictions.
+    families : mapping of str to str
+        Model -> family.
+    """
+
+    name: str
+    description: Mapping[str, Any]
+    plan: pd.DataFrame
+    scores: pd.DataFrame
+    board: Board
+    families: Mapping[str, str]
+
+    @property
+    def evaluation(self) -> Mapping[str, Any]:
+        """The evaluation section of the config."""
+        section: Mapping[str, Any] = self.description["config"]["evaluation"]
+        return section
+
+
+def summarise(record: RunRecord) -> dict[str, Any]:
+    """Return everything the leaderboard page shows, as plain JSON types.
+
+    Parameters
+    ----------
+    record : RunRecord
+        A run whose every cell has ended.
+
+    Returns
+    -------
+    dict
+        Deterministic: the same record gives the same dictionary.
+    """
+    description, cohort = record.description, record.description["cohort"]
+    config, primary = description["config"], record.evaluation["primary"]
+    positive = cohort["positive_class"]
+    notes_of_rows = _row_notes(record.plan)
+    metrics = [_metric(name, positive) for name in METRICS]
+    rows = _rows(record, primary, notes_of_rows)
+    return {
+        "schema_version": SUMMARY_SCHEMA_VERSION,
+        "title": cohort["title"],
+        "run_name": record.name,
+        "created": description["created"],
+        "sonobench_version": description["versions"]["sonobench"],
+        "preset": config["preset"],
+        "simulation": cohort["simulation"],
+        "cohort": cohort,
+        "notes": _notes(description, record.plan),
+        "protocol": _protocol(config, cohort),
+        "primary": primary,
+        "metrics": metrics,
+        "verdicts": fusion_verdicts(
+            record.board,
+            METRICS[primary],
+            families=record.families,
+            inner_scores=_inner_scores(record.plan, primary),
+            row_notes=notes_of_rows,
+            title=_metric(primary, positive)["title"],
+            unit="patients" if cohort["patients_known"] else "independent cases",
+            confidence=record.evaluation["confidence"],
+        ),
+        "rows": rows,
+        "unscored": _unscored(record),
+        "config_yaml": description["config_yaml"],
+        "versions": description["versions"],
+        "fingerprint": description["fingerprint"],
+        "seed": description["seed"],
+        "cost": _cost(record),
+    }
+
+
+def leaderboard_table(summary: Mapping[str, Any]) -> pd.DataFrame:
+    """Return ``leaderboard.csv``: one row per (features, model), best first.
+
+    Columns are ``features``, ``model``, ``family``, ``status``, ``n_cases``, then
+    ``NAME``, ``NAME_low`` and ``NAME_high`` of every metric, then ``data``, which says
+    whether the patients are real.
+    """
+    records = []
+    for row in [*summary["rows"], *summary["unscored"]]:
+        record = {key: row[key] for key in ("features", "model", "family", "status")}
+        record["n_cases"] = row.get("n_cases")
+        for metric in summary["metrics"]:
+            name = metric["name"]
+            score = row.get("metrics", {}).get(name, {})
+            record[name] = score.get("value")
+            record[f"{name}_low"] = score.get("ci_low")
+            record[f"{name}_high"] = score.get("ci_high")
+        records.append(record | {"data": summary["simulation"]})
+    return pd.DataFrame(records).astype({"n_cases": "Int64"})
+
+
+def _metric(name: str, positive: str) -> dict[str, Any]:
+    metric = METRICS[name]
+
+    def filled(text: str) -> str:
+        return text.replace("{positive}", positive)
+
+    return {
+        "name": name,
+        "title": filled(metric.title),
+        "short": filled(metric.short),
+        "description": filled(metric.description),
+        "greater_is_better": metric.greater_is_better,
+        "low": metric.low,
+        "high": metric.high if math.isfinite(metric.high) else None,
+    }
+
+
+def _rows(
+    record: RunRecord, primary: str, notes_of_rows: Mapping[RowKey, Sequence[str]]
+) -> list[dict[str, Any]]:
+    scores = _pooled_scores(record.scores)
+    sign = -1.0 if METRICS[primary].greater_is_better else 1.0
+
+    def order(row: RowKey) -> tuple[float, str, str]:
+        value = scores[row][primary]["value"]
+        return (math.inf if value is None else sign * value, *row)
+
+    ranked = sorted(record.board.rows, key=order)
+    drawn = {*ranked[:N_LEADING], *(row for row in ranked if row[1] in FUSION_MODELS)}
+    return [
+        _row(record, key, rank, scores[key], notes_of_rows.get(key, ()), draw=key in drawn)
+        for rank, key in enumerate(ranked, start=1)
+    ]
+
+
+def _row(
+    record: RunRecord,
+    key: RowKey,
+    rank: int,
+    scores: Mapping[str, Any],
+    notes: Sequence[str],
+    *,
+    draw: bool,
+) -> dict[str, Any]:
+    predictions = record.board.rows[key]
+    cells = _cells_of(record.plan, key)
+    classes = [one["name"] for one in record.description["cohort"]["classes"]]
+    return {
+        "rank": rank,
+        "features": key[0],
+        "model": key[1],
+        "family": record.families[key[1]],
+        "status": "ok",
+        "reason": "",
+        "n_cases": len(predictions.y_true),
+        "n_cells": len(cells),
+        "n_ok": int((cells["status"] == "ok").sum()),
+        "notes": list(notes),
+        "metrics": dict(scores),
+        "fit_time_s": float(cells[["tune_time_s", "fit_time_s"]].sum().sum()),
+        "n_trials": int(cells["n_trials_completed"].sum()),
+        "confusion": confusion_counts(predictions) if draw else None,
+        "roc": [_roc(record, key, k, name) for k, name in enumerate(classes)] if draw else None,
+    }
+
+
+def _roc(record: RunRecord, key: RowKey, k: int, name: str) -> dict[str, Any]:
+    fpr, tpr = mean_roc_curve(record.board.rows[key], k)
+    return {"class": name, "fpr": fpr.tolist(), "tpr": tpr.tolist()}
+
+
+def _pooled_scores(scores: pd.DataFrame) -> dict[RowKey, dict[str, Any]]:
+    pooled = scores[scores["fold"] == "pooled"]
+    found: dict[RowKey, dict[str, Any]] = {}
+    for features, model, metric, value, low, high in zip(
+        *(pooled[c] for c in ["features", "model", "metric", "value", "ci_low", "ci_high"]),
+        strict=True,
+    ):
+        found.setdefault((features, model), {})[metric] = {
+            "value": _number(value),
+            "ci_low": _number(low),
+            "ci_high": _number(high),
+        }
+    return found
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _cells_of(plan: pd.DataFrame, key: RowKey) -> pd.DataFrame:
+    return plan[(plan["features"] == key[0]) & (plan["model"] == key[1])]
+
+
+def _unscored(record: RunRecord) -> list[dict[str, Any]]:
+    """Rows without a score: skipped ones, and those with a failed cell."""
+    rows = []
+    for (features, model), cells in record.plan.groupby(["features", "model"], sort=False):
+        if (features, model) in record.board.rows:
+            continue
+        failed = cells[cells["status"] == "failed"]
+        skipped = cells[cells["status"] == "skipped"]
+        reason = str((failed if len(failed) else skipped)["reason"].iloc[0])
+        if len(failed):
+            reason = f"{len(failed)} of {len(cells)} folds failed; the first: {reason}"
+        rows.append(
+            {
+                "features": features,
+                "model": model,
+                "family": record.families.get(str(model), ""),
+                "status": "failed" if len(failed) else "skipped",
+                "reason": reason,
+                "n_cells": len(cells) if len(failed) else 0,
+            }
+        )
+    return rows
+
+
+def _row_notes(plan: pd.DataFrame) -> dict[RowKey, list[str]]:
+    """Codes of the notes on each row, from its cells and from its feature blocks."""
+    found: dict[RowKey, list[str]] = {}
+    for features, model, notes in zip(plan["features"], plan["model"], plan["notes"], strict=True):
+        codes = [note["code"] for note in _loads(notes, [])]
+        kept = found.setdefault((features, model), [])
+        kept += [code for code in codes if code not in kept]
+    return found
+
+
+def _notes(description: Mapping[str, Any], plan: pd.DataFrame) -> list[dict[str, str]]:
+    """Every note once, warnings first."""
+    notes = [*description["notes"], *(note for cell in plan["notes"] for note in _loads(cell, []))]
+    unique = {(note["code"], note["text"]): note for note in notes}
+    return sorted(unique.values(), key=lambda note: note["severity"] != "warning")
+
+
+def _inner_scores(plan: pd.DataFrame, primary: str) -> dict[RowKey, float]:
+    found: dict[RowKey, list[float]] = {}
+    ok = plan[plan["status"] == "ok"]
+    for features, model, scores in zip(
+        ok["features"], ok["model"], ok["inner_scores"], strict=True
+    ):
+        value = _loads(scores, {}).get(primary)
+        if value is not None and math.isfinite(value):
+            found.setdefault((features, model), []).append(value)
+    return {row: sum(values) / len(values) for row, values in found.items()}
+
+
+def _loads(text: Any, empty: Any) -> Any:
+    return json.loads(text) if isinstance(text, str) else empty
+
+
+def _protocol(config: Mapping[str, Any], cohort: Mapping[str, Any]) -> dict[str, Any]:
+    outer, inner, evaluation = config["outer"], config["inner"], config["evaluation"]
+    repeats = "repeat" if outer["n_repeats"] == 1 else "repeats"
+    return {
+        "outer": f"{outer['n_splits']} folds, {outer['n_repeats']} {repeats}, stratified by class, "
+        f"grouped by {_group_unit(cohort)}",
+        "inner": f"{inner['n_splits']} folds of each training part, grouped likewise",
+        "n_trials": inner["n_trials"],
+        "n_resamples": evaluation["n_resamples"],
+        "decision": "the most probable class",
+        "sentences": [
+            "Imputing, encoding, scaling, selecting and tuning see the training part of a fold "
+            "only; every score comes from cases that the scored model had not seen.",
+            "Parameters were chosen by log loss on the inner folds; the first trial is a "
+            f"known-good setting. Stacking and the networks had {inner['n_trials_expensive']} "
+            "trial(s) per fold.",
+            "Classes are weighted by inverse frequency in training, so probabilities of most rows "
+            "lean towards the rarer classes and are not calibrated: Brier score and log loss pay "
+            "for it.",
+            "ROC AUC is computed within each outer fold and averaged; the other scores are pooled "
+            "over all folds, each case once, at the most probable class.",
+            f"Intervals are {evaluation['confidence']:.0%} percentile intervals of "
+            f"{evaluation['n_resamples']} bootstrap resamples of patients, drawn once for all rows "
+            "and stratified by class and fold. They hold the fitted models fixed and so leave out "
+            "the variation of refitting them.",
+            "The first rows of a long board are partly lucky: the best score is an optimistic "
+            "estimate of that row's own performance.",
+        ],
+    }
+
+
+def _group_unit(cohort: Mapping[str, Any]) -> str:
+    if cohort["patients_known"]:
+        return "patient"
+    if cohort["n_patients"] < cohort["n_cases"]:
+        return "group of near-duplicate images (patients are not recorded)"
+    return "case (patients are not recorded)"
+
+
+def _cost(record: RunRecord) -> dict[str, Any]:
+    times = record.plan[["tune_time_s", "fit_time_s", "predict_time_s"]]
+    return {
+        "total_fit_time_s": float(times.sum().sum()),
+        "wall_time_s": record.description.get("wall_time_s"),
+        "n_cells": int((record.plan["status"] != "skipped").sum()),
+    }

@@ -1,0 +1,179 @@
+"""The plan: every cell that will be run, and every row that cannot be."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmark.config import Config
+from cohorts import BenchmarkError, Cohort
+from features import EXTRACTORS, BlockKind, BlockSchema, FeatureSet, select_sets
+from models import MODELS, ModelSpec
+
+__all__ = ["Cell", "Plan", "SkippedRow", "cell_seed", "make_plan", "planned_rows"]
+
+# What one case costs to pass through an extractor, for the estimate alone.
+IMAGE_FEATURE_COLUMNS = 100
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Cell:
+    """Feature set × model × repeat × fold: the unit of work, runnable anywhere.
+
+    ``repeat == fold == -1`` is the refit on all cases.
+    """
+
+    features: str
+    model: str
+    repeat: int
+    fold: int
+
+    @property
+    def key(self) -> str:
+        """A file name."""
+        if self.fold < 0:
+            return f"{self.features}__{self.model}__final"
+        return f"{self.features}__{self.model}__r{self.repeat}f{self.fold}"
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedRow:
+    """A row that was asked for and cannot be, with the reason."""
+
+    features: str
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Rows to run, rows that are skipped, and the feature sets they use."""
+
+    sets: tuple[FeatureSet, ...]
+    cells: tuple[Cell, ...]
+    skipped: tuple[SkippedRow, ...]
+
+    @property
+    def rows(self) -> tuple[tuple[str, str], ...]:
+        """(features, model) of every row that has cells, in plan order."""
+        return tuple(dict.fromkeys((cell.features, cell.model) for cell in self.cells))
+
+
+def cell_seed(cell: Cell, seed: int) -> int:
+    """Return a seed that hashes the cell's names, so that adding a model changes no other row."""
+    return _hashed(f"{seed}/{cell.features}/{cell.model}/{cell.repeat}/{cell.fold}")
+
+
+def fold_seed(repeat: int, fold: int, seed: int) -> int:
+    """Return the seed of a fold's inner splits: the same for every model, so rows stay paired."""
+    return _hashed(f"{seed}/inner/{repeat}/{fold}")
+
+
+def _hashed(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little") % (2**31)
+
+
+def make_plan(cohort: Cohort, config: Config) -> Plan:
+    """Cross feature sets with the models that accept them.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Decides which feature sets exist.
+    config : Config
+        Decides which of them, and which models, are wanted.
+
+    Raises
+    ------
+    BenchmarkError
+        If a feature set is unknown for the cohort, or nothing is left to run.
+    """
+    sets = select_sets(cohort, config.features)
+    models = [MODELS.get(name) for name in config.models or MODELS.names()]
+    rows, skipped = planned_rows(cohort, sets, models)
+    if not rows:
+        raise BenchmarkError(_nothing_to_run(sets, models, skipped))
+    cells = tuple(
+        Cell(features, model, repeat, fold)
+        for repeat in range(config.outer.n_repeats)
+        for fold in range(config.outer.n_splits)
+        for features, model in rows
+    )
+    used = {features for features, _ in rows}
+    return Plan(tuple(one for one in sets if one.name in used), cells, tuple(skipped))
+
+
+def planned_rows(
+    cohort: Cohort, sets: Sequence[FeatureSet], models: Sequence[ModelSpec]
+) -> tuple[list[tuple[str, str]], list[SkippedRow]]:
+    """Return the rows to run and, for every model without one, why."""
+    rows: list[tuple[str, str]] = []
+    skipped: list[SkippedRow] = []
+    for spec in models:
+        reason = spec.skip(cohort)
+        if reason is not None:
+            skipped.append(SkippedRow("—", spec.name, reason))
+            continue
+        fitting = [one.name for one in sets if spec.accepts(schemas_of(cohort, one))]
+        rows += [(name, spec.name) for name in fitting]
+        if not fitting:
+            among = ", ".join(one.name for one in sets)
+            reason = f"none of the feature sets in this run fits it ({among})"
+            skipped.append(SkippedRow("—", spec.name, reason))
+    order = {one.name: position for position, one in enumerate(sets)}
+    return sorted(rows, key=lambda row: order[row[0]]), skipped
+
+
+def schemas_of(cohort: Cohort, feature_set: FeatureSet) -> tuple[BlockSchema, ...]:
+    """Return the blocks of a set by name and kind, before any feature is computed."""
+    tables = {table.name for table in cohort.tables}
+
+    def schema(name: str) -> BlockSchema:
+        if name in tables:
+            return BlockSchema(name, name, "tabular", ())
+        kind: BlockKind = "image_features" if name in EXTRACTORS else "pixels"
+        return BlockSchema(name, cohort.images[0].name, kind, ())
+
+    return tuple(schema(name) for name in feature_set.blocks)
+
+
+def estimate_s(cohort: Cohort, config: Config, cell: Cell, feature_set: FeatureSet) -> float:
+    """Return a cell's expected seconds on one core: fits × the model's own guess."""
+    spec = MODELS.get(cell.model)
+    widths = {table.name: 2 * len(table.columns) for table in cohort.tables}
+    n_columns = sum(widths.get(name, IMAGE_FEATURE_COLUMNS) for name in feature_set.blocks)
+    share = 1 - 1 / config.outer.n_splits
+    n_train = int(cohort.n_cases * share)
+    inner_share = 1 - 1 / config.inner.n_splits
+    per_fit = spec.estimate_fit_s(n_train, n_columns, config.model_settings)
+    n_inner = n_inner_fits(spec, config)
+    return per_fit * (1 + n_inner * inner_share)
+
+
+def n_inner_fits(spec: ModelSpec, config: Config) -> int:
+    """Return how many fits on inner folds a cell of this model takes."""
+    trials = n_trials(spec, config)
+    if spec.is_deep and trials == 1:
+        return 0
+    return trials * config.inner.n_splits
+
+
+def n_trials(spec: ModelSpec, config: Config) -> int:
+    """Return the trial budget of a model: one where there is nothing to tune."""
+    if not spec.search_space:
+        return 1
+    inner = config.inner
+    return inner.n_trials_expensive if spec.expensive else inner.n_trials
+
+
+def _nothing_to_run(
+    sets: Sequence[FeatureSet], models: Sequence[ModelSpec], skipped: Sequence[SkippedRow]
+) -> str:
+    wanted = ", ".join(spec.name for spec in models)
+    listed = ", ".join(one.name for one in sets)
+    reasons = "; ".join(dict.fromkeys(f"{row.model}: {row.reason}" for row in skipped))
+    return (
+        f"Nothing to run: no model of ({wanted}) fits a feature set of ({listed}). {reasons}. "
+        "Networks read image and image+tabular, stacking needs two blocks or more."
+    )

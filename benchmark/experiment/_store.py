@@ -1,0 +1,397 @@
+"""The run folder: each finished cell is written once, whole, and never computed twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.config import Config
+from benchmark.experiment._cell import CellResult
+from benchmark.experiment._plan import Cell, Plan
+from benchmark.experiment._splits import Split
+from cohorts import BenchmarkError, Cohort, ImageModality, TabularModality, __version__
+
+__all__ = ["SCHEMA_VERSION", "RunStore", "write_atomically"]
+
+SCHEMA_VERSION = 1
+
+# What may differ between two starts on the same folder: rows can be added to a board.
+EXTENDABLE = ("features", "models", "final_models")
+
+# Shape the pages and intervals, never the predictions.
+REPORT_ONLY = ("evaluation",)
+
+RECORDED_PACKAGES = (
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "scikit-image",
+    "scipy",
+    "lightgbm",
+    "xgboost",
+    "optuna",
+    "torch",
+    "timm",
+    "skorch",
+)
+
+
+class RunStore:
+    """Reads and writes one run folder.
+
+    Parameters
+    ----------
+    folder : Path
+        ``runs/NAME``; created by `open_run`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def _cells(self) -> Path:
+        return self.folder / "cells"
+
+    def open_run(self, config: Config, cohort: Cohort) -> None:
+        """Create the folder, or check that what it holds belongs to the same run.
+
+        Raises
+        ------
+        BenchmarkError
+            If the folder holds another run, naming what differs.
+        """
+        description = describe_run(config, cohort)
+        existing = self.read_description() if self._description_path.exists() else None
+        if existing is not None:
+            self._check_same(existing, description)
+            description["created"] = existing["created"]
+        elif self.folder.exists() and any(self.folder.iterdir()):
+            raise BenchmarkError(
+                f"The folder {str(self.folder)!r} is not empty and holds no run. "
+                "Choose another with --out."
+            )
+        self._cells.mkdir(parents=True, exist_ok=True)
+        write_json(self._description_path, description)
+
+    def read_description(self) -> dict[str, Any]:
+        """Return ``run.json``.
+
+        Raises
+        ------
+        BenchmarkError
+            If the folder holds no run, or one of another schema.
+        """
+        path = self._description_path
+        if not path.is_file():
+            raise BenchmarkError(
+                f"{str(self.folder)!r} is not a run folder: it has no run.json. "
+                "Give the folder that benchmark run wrote."
+            )
+        try:
+            description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise BenchmarkError(
+                f"{path} is damaged ({error}); the run must be made again."
+            ) from None
+        if description.get("schema_version") != SCHEMA_VERSION:
+            raise BenchmarkError(
+                f"{path} has schema version {description.get('schema_version')!r}; this sonobench "
+                f"reads version {SCHEMA_VERSION}. Render it with the sonobench that made it "
+                f"({description.get('versions', {}).get('sonobench', 'unknown')})."
+            )
+        return description
+
+    def update_description(self, **values: Any) -> None:
+        """Add or replace entries of ``run.json``."""
+        write_json(self._description_path, self.read_description() | values)
+
+    def write(self, result: CellResult) -> None:
+        """Store a finished cell."""
+        write_json(self._cell_path(result.cell), asdict(result))
+
+    def read(self, cell: Cell) -> CellResult | None:
+        """Return a stored cell, or None where there is none or it cannot be read."""
+        path = self._cell_path(cell)
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            return CellResult(**{**stored, "cell": Cell(**stored["cell"])})
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError):
+            # A damaged file is computed again; a failure is never mistaken for a result.
+            path.unlink(missing_ok=True)
+            return None
+
+    def completed(self, cells: Iterable[Cell]) -> dict[Cell, CellResult]:
+        """Return the stored cells that ended well; failed ones are tried again."""
+        found = {cell: self.read(cell) for cell in cells}
+        return {
+            cell: result
+            for cell, result in found.items()
+            if result is not None and result.status == "ok"
+        }
+
+    def write_tables(
+        self,
+        plan: Plan,
+        results: Mapping[Cell, CellResult],
+        cohort: Cohort,
+        splits: Iterable[Split],
+    ) -> None:
+        """Write ``plan.parquet``, ``predictions.parquet`` and ``splits.parquet``."""
+        write_parquet(self.folder / "plan.parquet", _plan_table(plan, results))
+        write_parquet(
+            self.folder / "predictions.parquet", _predictions_table(plan, results, cohort)
+        )
+        write_parquet(self.folder / "splits.parquet", _splits_table(splits, cohort))
+
+    def read_table(self, name: str) -> pd.DataFrame:
+        """Return a parquet table of the run by its stem.
+
+        Raises
+        ------
+        BenchmarkError
+            If the run has not come that far.
+        """
+        path = self.folder / f"{name}.parquet"
+        if not path.is_file():
+            raise BenchmarkError(
+                f"{str(self.folder)!r} has no {path.name}: the run has not ended. "
+                "Start benchmark run again on the same folder; it goes on where it was."
+            )
+        return pd.read_parquet(path)
+
+    @property
+    def _description_path(self) -> Path:
+        return self.folder / "run.json"
+
+    def _cell_path(self, cell: Cell) -> Path:
+        # Names of user-declared modalities can hold anything; the hash keeps them apart.
+        safe = re.sub(r"[^A-Za-z0-9_+-]", "-", cell.key)
+        digest = hashlib.sha256(cell.key.encode()).hexdigest()[:8]
+        return self._cells / f"{safe}-{digest}.json"
+
+    def _check_same(self, existing: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        differing = [
+            key
+            for key in new["config"]
+            if key not in (*EXTENDABLE, *REPORT_ONLY)
+            and existing["config"].get(key) != new["config"][key]
+        ]
+        if existing["fingerprint"] != new["fingerprint"]:
+            differing.append("the data")
+        if existing["versions"]["sonobench"] != new["versions"]["sonobench"]:
+            differing.append("the sonobench version")
+        if differing:
+            raise BenchmarkError(
+                f"The folder {str(self.folder)!r} holds another run (different: "
+                f"{', '.join(differing)}). Choose another with --out, or delete it."
+            )
+
+
+def describe_run(config: Config, cohort: Cohort) -> dict[str, Any]:
+    """Return what ``run.json`` says: config, seed, versions, data fingerprint."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "created": pd.Timestamp.now(tz="UTC").strftime("%Y-%m-%d %H:%M UTC"),
+        "config": json.loads(json.dumps(config.to_dict())),
+        "config_yaml": config.to_yaml(),
+        "cohort": describe_cohort(cohort),
+        "notes": [
+            {"code": note.code, "severity": note.severity, "text": note.text}
+            for note in cohort.notes
+        ],
+        "seed": config.seed,
+        "versions": _versions(),
+        "fingerprint": cohort.fingerprint(),
+    }
+
+
+def describe_cohort(cohort: Cohort) -> dict[str, Any]:
+    """Return what the pages say about the patients: counts, never values."""
+    cases, patients = cohort.class_counts(), cohort.patients_per_class()
+    return {
+        "name": cohort.info.name,
+        "title": cohort.info.title,
+        "source": cohort.info.source,
+        "licence": cohort.info.licence,
+        "simulation": cohort.info.simulation,
+        "planted": dict(cohort.info.planted),
+        "n_cases": cohort.n_cases,
+        "n_patients": cohort.n_patients,
+        "patients_known": cohort.info.patients_known,
+        "classes": [
+            {"name": name, "n_cases": cases[name], "n_patients": patients[name]}
+            for name in cohort.classes
+        ],
+        "positive_class": cohort.positive_class,
+        "modalities": [
+            *(_describe_images(modality) for modality in cohort.images),
+            *(_describe_table(table) for table in cohort.tables),
+        ],
+        "n_sites": None if cohort.sites is None else len(set(cohort.sites)),
+    }
+
+
+def _describe_images(modality: ImageModality) -> dict[str, Any]:
+    return {
+        "name": modality.name,
+        "kind": "images",
+        "n_columns": None,
+        "n_missing": modality.n_missing,
+        "columns": [],
+    }
+
+
+def _describe_table(table: TabularModality) -> dict[str, Any]:
+    missing = table.table.isna()
+    return {
+        "name": table.name,
+        "kind": "tabular",
+        "n_columns": len(table.columns),
+        "n_missing": int(missing.all(axis=1).sum()),
+        "columns": [
+            {
+                "name": column.name,
+                "kind": column.kind.value,
+                "unit": column.unit,
+                "share_missing": float(missing[column.name].mean()),
+            }
+            for column in table.columns
+        ],
+    }
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a stop at any moment leaves the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        # mkstemp makes files private to the user; results are as readable as any other file.
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write JSON atomically; floats keep every bit."""
+    write_atomically(path, json.dumps(values, indent=1, default=_plain).encode("utf-8"))
+
+
+def write_parquet(path: Path, table: pd.DataFrame) -> None:
+    """Write parquet atomically, the same bytes for the same table."""
+    write_atomically(path, table.to_parquet(index=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} does not belong in a run folder")
+
+
+def _versions() -> dict[str, str]:
+    found = {"sonobench": __version__, "python": platform.python_version()}
+    for name in RECORDED_PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def _plan_table(plan: Plan, results: Mapping[Cell, CellResult]) -> pd.DataFrame:
+    rows = [_plan_row(cell, results.get(cell)) for cell in plan.cells]
+    rows += [
+        {"features": row.features, "model": row.model, "status": "skipped", "reason": row.reason}
+        for row in plan.skipped
+    ]
+    columns = list(_plan_row(Cell("", "", 0, 0), None))
+    table = pd.DataFrame(rows, columns=columns)
+    whole = ["repeat", "fold", "n_trials_requested", "n_trials_completed"]
+    return table.astype(dict.fromkeys(whole, "Int64"))
+
+
+def _plan_row(cell: Cell, result: CellResult | None) -> dict[str, Any]:
+    if result is None:
+        result = CellResult(cell, "failed", reason="The run was stopped before this cell.")
+    return {
+        "features": cell.features,
+        "model": cell.model,
+        "repeat": cell.repeat,
+        "fold": cell.fold,
+        "status": result.status,
+        "reason": result.reason,
+        "params": json.dumps(result.params, sort_keys=True),
+        "n_trials_requested": result.n_trials_requested,
+        "n_trials_completed": result.n_trials_completed,
+        "inner_scores": json.dumps(result.inner_scores, sort_keys=True),
+        "history": json.dumps(result.history),
+        "notes": json.dumps(result.notes),
+        "warnings": json.dumps(result.warnings),
+        "tune_time_s": result.tune_time_s,
+        "fit_time_s": result.fit_time_s,
+        "predict_time_s": result.predict_time_s,
+    }
+
+
+def _predictions_table(
+    plan: Plan, results: Mapping[Cell, CellResult], cohort: Cohort
+) -> pd.DataFrame:
+    parts = [
+        _cell_predictions(results[cell], cohort)
+        for cell in plan.cells
+        if cell in results and results[cell].status == "ok"
+    ]
+    if parts:
+        return pd.concat(parts, ignore_index=True)
+    return _cell_predictions(CellResult(Cell("", "", 0, 0), "ok"), cohort)
+
+
+def _cell_predictions(result: CellResult, cohort: Cohort) -> pd.DataFrame:
+    rows = np.asarray(result.test, dtype=np.intp)
+    proba = np.asarray(result.proba).reshape(len(rows), len(cohort.classes))
+    table = pd.DataFrame(
+        {
+            "case": pd.Series([cohort.cases[i] for i in rows], dtype="str"),
+            "patient": pd.Series([cohort.patients[i] for i in rows], dtype="str"),
+            "site": pd.Series([cohort.sites[i] if cohort.sites else "" for i in rows], dtype="str"),
+            "repeat": result.cell.repeat,
+            "fold": result.cell.fold,
+            "features": result.cell.features,
+            "model": result.cell.model,
+            "label": pd.Series([cohort.classes[cohort.labels[i]] for i in rows], dtype="str"),
+        }
+    )
+    return table.assign(**{f"p_{name}": proba[:, k] for k, name in enumerate(cohort.classes)})
+
+
+def _splits_table(splits: Iterable[Split], cohort: Cohort) -> pd.DataFrame:
+    parts = [
+        pd.DataFrame(
+            {
+                "repeat": split.repeat,
+                "fold": split.fold,
+                "case": [cohort.cases[i] for i in split.test],
+            }
+        )
+        for split in splits
+    ]
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,51 @@
+"""Patients come in: cohorts, their loaders, and the errors a user can cause."""
+
+from cohorts._cohort import (
+    Cohort,
+    CohortInfo,
+    Column,
+    ColumnKind,
+    ImageModality,
+    ImageRecord,
+    Note,
+    TabularModality,
+)
+from cohorts._errors import BenchmarkError, unknown_name
+from cohorts._loading import COHORTS, CohortLoader, NoOptions, load_cohort, register_cohort
+from cohorts._options import parse_options
+from cohorts._registry import Registry
+from cohorts._storage import default_cache_dir
+from cohorts._version import __version__
+
+# importing registers the loaders, in the order of listings
+# isort: off
+from cohorts import _demo
+from cohorts import _busi
+from cohorts import _breast
+from cohorts import _manifest
+
+__all__ = [
+    "COHORTS",
+    "BenchmarkError",
+    "Cohort",
+    "CohortInfo",
+    "CohortLoader",
+    "Column",
+    "ColumnKind",
+    "ImageModality",
+    "ImageRecord",
+    "NoOptions",
+    "Note",
+    "Registry",
+    "TabularModality",
+    "__version__",
+    "_breast",
+    "_busi",
+    "_demo",
+    "_manifest",
+    "default_cache_dir",
+    "load_cohort",
+    "parse_options",
+    "register_cohort",
+    "unknown_name",
+]

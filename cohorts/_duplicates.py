@@ -1,0 +1,50 @@
+"""Images that show the same thing: cases that must never be split between folds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.sparse.csgraph import connected_components
+
+__all__ = ["duplicate_groups"]
+
+# At this size speckle is averaged out and anatomy is not; 0.95 separates repeated frames and
+# re-exports of one lesion from different lesions on BUSI.
+THUMBNAIL_PX = 64
+MIN_CORRELATION = 0.95
+
+
+def duplicate_groups(paths: Sequence[Path]) -> NDArray[np.intp]:
+    """Return the group of (nearly) equal images that each image belongs to.
+
+    Two images belong together if their 64 × 64 grey thumbnails correlate at 0.95 or more;
+    groups are the connected components, so that a chain of similar frames stays whole.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Readable image files.
+
+    Returns
+    -------
+    ndarray of shape (n_images,), int
+        Group of each image; an image without a duplicate has a group of its own.
+    """
+    thumbnails = np.stack([_thumbnail(path) for path in paths])
+    similar = thumbnails @ thumbnails.T >= MIN_CORRELATION
+    _, groups = connected_components(similar, directed=False)
+    return np.asarray(groups, dtype=np.intp)
+
+
+def _thumbnail(path: Path) -> NDArray[np.float64]:
+    """Grey values of zero mean and unit length, so that a product is a correlation."""
+    with Image.open(path) as stored:
+        small = stored.convert("RGB").convert("L").resize((THUMBNAIL_PX, THUMBNAIL_PX))
+    values = np.asarray(small, dtype=np.float64).ravel()
+    values -= values.mean()
+    length = np.linalg.norm(values)
+    return values / length if length > 0 else values

@@ -1,0 +1,48 @@
+"""Patients to numbers: feature blocks, extractors, encoders and the cache."""
+
+from features._backbones import Backbone, create_backbone, normalise_pixels
+from features._blocks import (
+    EXTRACTORS,
+    BlockKind,
+    BlockSchema,
+    FeatureBlock,
+    FeatureExtractor,
+    register_extractor,
+)
+from features._cache import FeatureCache
+from features._preprocess import CappedPCA, make_preprocessor
+from features._sets import FeatureSet, assemble, available_sets, build_blocks, select_sets
+from features._tabular import TabularEncoder
+from features.imaging import decode_image, decode_mask, load_pixels, resize_image
+
+# importing registers the extractors, in the order of listings
+# isort: off
+from features import radiomics
+from features import _embedding
+
+__all__ = [
+    "EXTRACTORS",
+    "Backbone",
+    "BlockKind",
+    "BlockSchema",
+    "CappedPCA",
+    "FeatureBlock",
+    "FeatureCache",
+    "FeatureExtractor",
+    "FeatureSet",
+    "TabularEncoder",
+    "_embedding",
+    "assemble",
+    "available_sets",
+    "build_blocks",
+    "create_backbone",
+    "decode_image",
+    "decode_mask",
+    "load_pixels",
+    "make_preprocessor",
+    "normalise_pixels",
+    "radiomics",
+    "register_extractor",
+    "resize_image",
+    "select_sets",
+]

@@ -1,0 +1,129 @@
+"""Numbers of one image at a time, for a whole cohort: cached, in batches, with a bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from cohorts import Cohort, Column, ColumnKind, ImageModality, ImageRecord
+from features._blocks import BlockSchema, FeatureBlock
+from features._cache import FeatureCache
+
+__all__ = ["NamedFeature", "extract_records", "image_block"]
+
+# Name, unit and description of one number.
+NamedFeature = tuple[str, str, str]
+
+ComputeBatch = Callable[[Sequence[ImageRecord]], NDArray[np.floating]]
+
+
+def extract_records(
+    records: Sequence[ImageRecord],
+    compute: ComputeBatch,
+    *,
+    extractor: str,
+    settings: Mapping[str, Any],
+    cache: FeatureCache,
+    batch_size: int,
+    progress: bool,
+) -> NDArray[np.float64]:
+    """Return the numbers of every record, computing what the cache does not hold.
+
+    Parameters
+    ----------
+    records : sequence of ImageRecord
+        Images, one after the other; a repeated one is computed once.
+    compute : callable
+        Records of a batch -> array of shape (n_batch, n_features).
+    extractor : str
+        Name for the bar and the cache key.
+    settings : mapping
+        Everything that changes the numbers, the extractor's version included.
+    cache : FeatureCache
+        Each batch is stored as it is finished.
+    batch_size : int
+        Images at a time.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    ndarray of shape (n_records, n_features)
+        In the order of `records`.
+    """
+    keys = [cache.key(record, extractor=extractor, settings=settings) for record in records]
+    found = cache.load_many(keys)
+    missing = {key: record for key, record in zip(keys, records, strict=True) if key not in found}
+    waiting = list(missing.items())
+    n_found = len(records) - len(waiting)
+    bar = tqdm(total=len(records), initial=n_found, desc=extractor, disable=not progress)
+    with bar:
+        for start in range(0, len(waiting), batch_size):
+            batch = waiting[start : start + batch_size]
+            computed = compute([record for _, record in batch])
+            for (key, _), values in zip(batch, computed, strict=True):
+                cache.store(key, values)
+                found[key] = values
+            bar.update(len(batch))
+    return np.asarray([found[key] for key in keys], dtype=np.float64)
+
+
+def image_block(
+    name: str,
+    cohort: Cohort,
+    features: Sequence[NamedFeature],
+    extract: Callable[[Sequence[ImageRecord]], NDArray[np.float64]],
+) -> FeatureBlock:
+    """Make a block of the images of all modalities, averaged over the images of a case.
+
+    Parameters
+    ----------
+    name : str
+        Of the block.
+    cohort : Cohort
+        With at least one image modality.
+    features : sequence of (name, unit, description)
+        What `extract` returns for an image.
+    extract : callable
+        Records -> array of shape (n_records, n_features).
+
+    Returns
+    -------
+    FeatureBlock
+        Columns ``<block>__<feature>``, or ``<block>__<modality>_<feature>`` where the cohort
+        has several image modalities; NaN for a case without an image.
+    """
+    parts = [
+        _modality_part(name, cohort, modality, features, extract) for modality in cohort.images
+    ]
+    columns = tuple(column for columns, _ in parts for column in columns)
+    values = np.hstack([part for _, part in parts])
+    schema = BlockSchema(name, cohort.images[0].name, "image_features", columns)
+    names = schema.column_names
+    return FeatureBlock(schema, pd.DataFrame(values, index=list(cohort.cases), columns=names))
+
+
+def _modality_part(
+    name: str,
+    cohort: Cohort,
+    modality: ImageModality,
+    features: Sequence[NamedFeature],
+    extract: Callable[[Sequence[ImageRecord]], NDArray[np.float64]],
+) -> tuple[list[Column], NDArray[np.float64]]:
+    prefix = "" if len(cohort.images) == 1 else f"{modality.name}_"
+    columns = [
+        Column(f"{name}__{prefix}{feature}", ColumnKind.NUMERIC, unit, description)
+        for feature, unit, description in features
+    ]
+    owner = np.asarray([row for row, images in enumerate(modality.records) for _ in images])
+    values = np.full((cohort.n_cases, len(features)), np.nan)
+    if len(owner):
+        numbers = extract([record for images in modality.records for record in images])
+        averaged = pd.DataFrame(numbers).groupby(owner).mean()
+        values[averaged.index] = averaged.to_numpy()
+    return columns, values

@@ -1,0 +1,144 @@
+"""Feature sets: named unions of blocks, and how a cohort's blocks are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from cohorts import Cohort, Column, TabularModality, parse_options, unknown_name
+from features._blocks import EXTRACTORS, BlockSchema, FeatureBlock
+from features._cache import FeatureCache
+from features._pixels import pixels_block
+
+__all__ = ["FeatureSet", "assemble", "available_sets", "build_blocks", "select_sets"]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSet:
+    """A name on the board and the blocks behind it."""
+
+    name: str
+    blocks: tuple[str, ...]
+
+
+def available_sets(cohort: Cohort) -> tuple[FeatureSet, ...]:
+    """Return the feature sets whose modalities the cohort has.
+
+    Tabular modalities stand alone and together, extractors alone and with the tables,
+    everything as ``all``, and the raw pixels, for networks, as ``image`` and
+    ``image+tabular``. Sets that would hold the same blocks are listed once.
+    """
+    tables = tuple(table.name for table in cohort.tables)
+    extractors = tuple(spec.name for spec in EXTRACTORS if spec.skip(cohort) is None)
+    pixels = tuple(_pixels_name(cohort, modality.name) for modality in cohort.images)
+    candidates = [FeatureSet("tabular", tables)] if len(tables) == 1 else []
+    candidates += [FeatureSet(name, (name,)) for name in tables]
+    candidates += [FeatureSet("tabular", tables)]
+    candidates += [FeatureSet(name, (name,)) for name in extractors]
+    candidates += [FeatureSet(f"{name}+tabular", (name, *tables)) for name in extractors]
+    candidates += [FeatureSet("all", (*extractors, *tables))]
+    candidates += [FeatureSet("image", pixels), FeatureSet("image+tabular", (*pixels, *tables))]
+    if not tables:
+        candidates = [one for one in candidates if not one.name.endswith("+tabular")]
+    if not pixels:
+        candidates = [one for one in candidates if one.name != "image+tabular"]
+    return _first_of_each(candidates)
+
+
+def select_sets(cohort: Cohort, names: Sequence[str] | None) -> tuple[FeatureSet, ...]:
+    """Return the feature sets of these names, or all that the cohort has.
+
+    Raises
+    ------
+    BenchmarkError
+        If the cohort has no such set; the message has the nearest name.
+    """
+    known = {one.name: one for one in available_sets(cohort)}
+    if names is None:
+        return tuple(known.values())
+    # A single tabular modality is known by its own name as well.
+    known |= {table.name: FeatureSet(table.name, (table.name,)) for table in cohort.tables}
+    for name in names:
+        if name not in known:
+            hint = "See: benchmark list features"
+            where = f"cohort {cohort.info.name!r}"
+            raise unknown_name("feature set", name, known, where=where, hint=hint)
+    return tuple(known[name] for name in dict.fromkeys(names))
+
+
+def build_blocks(
+    cohort: Cohort,
+    names: Iterable[str],
+    *,
+    options: Mapping[str, Mapping[str, Any]],
+    cache: FeatureCache,
+    random_state: int,
+    progress: bool = False,
+) -> dict[str, FeatureBlock]:
+    """Make each named block for the whole cohort.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Its tables become blocks as they are; its images go through the extractors.
+    names : iterable of str
+        Block names, as `FeatureSet.blocks` lists them.
+    options : mapping of str to mapping
+        Extractor name -> its options.
+    cache : FeatureCache
+        Where the numbers of an image are kept.
+    random_state : int
+        Seed for random weights, where no others can be had.
+    progress : bool, default=False
+        Show a bar for each extractor.
+
+    Returns
+    -------
+    dict of str to FeatureBlock
+        In the order of `names`.
+    """
+    tables = {table.name: table for table in cohort.tables}
+    pixels = {_pixels_name(cohort, modality.name): modality for modality in cohort.images}
+    blocks: dict[str, FeatureBlock] = {}
+    for name in dict.fromkeys(names):
+        if name in tables:
+            blocks[name] = _tabular_block(tables[name])
+        elif name in pixels:
+            blocks[name] = pixels_block(cohort, pixels[name])
+        else:
+            extractor = EXTRACTORS.get(name)
+            where = f"feature_options.{name}"
+            parsed: Any = parse_options(extractor.options_type, options.get(name, {}), where=where)
+            blocks[name] = extractor.extract(
+                cohort, parsed, cache=cache, random_state=random_state, progress=progress
+            )
+    return blocks
+
+
+def assemble(blocks: Sequence[FeatureBlock]) -> pd.DataFrame:
+    """Return the blocks side by side: shape (n_cases, sum of columns), indexed by case id."""
+    return pd.concat([block.frame for block in blocks], axis=1)
+
+
+def _pixels_name(cohort: Cohort, modality: str) -> str:
+    return "image" if len(cohort.images) == 1 else f"image_{modality}"
+
+
+def _tabular_block(table: TabularModality) -> FeatureBlock:
+    def prefixed(column: Column) -> Column:
+        return replace(column, name=f"{table.name}__{column.name}")
+
+    columns = tuple(prefixed(column) for column in table.columns)
+    frame = table.table.set_axis([column.name for column in columns], axis=1)
+    return FeatureBlock(BlockSchema(table.name, table.name, "tabular", columns), frame)
+
+
+def _first_of_each(candidates: Iterable[FeatureSet]) -> tuple[FeatureSet, ...]:
+    kept: dict[frozenset[str], FeatureSet] = {}
+    for one in candidates:
+        if one.blocks:
+            kept.setdefault(frozenset(one.blocks), one)
+    return tuple(kept.values())

@@ -1,0 +1,123 @@
+"""Image files to grey arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from cohorts import BenchmarkError, ImageRecord
+
+__all__ = ["decode_image", "decode_mask", "load_pixels", "resize_image"]
+
+# Enough for a few thousand thumbnails of 224 pixels: folds and networks share them.
+N_REMEMBERED = 8192
+
+
+def decode_image(path: Path) -> NDArray[np.uint8]:
+    """Read an image file as grey.
+
+    Parameters
+    ----------
+    path : Path
+        PNG, JPEG, BMP or TIFF; 1, 8 or 16 bit; grey, palette, RGB or RGBA.
+
+    Returns
+    -------
+    ndarray of shape (height, width), uint8
+        Upright by its EXIF orientation. Transparency is ignored, and 16-bit values are
+        scaled by their full range to 0-255.
+
+    Raises
+    ------
+    BenchmarkError
+        If the file cannot be read as an image.
+    """
+    try:
+        with Image.open(path) as stored:
+            upright = ImageOps.exif_transpose(stored)
+            return _as_grey(upright)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise BenchmarkError(
+            f"The image {str(path)!r} cannot be read ({error}). Replace it or leave the case out."
+        ) from None
+
+
+def decode_mask(record: ImageRecord) -> NDArray[np.bool_] | None:
+    """Return the union of a record's masks.
+
+    Parameters
+    ----------
+    record : ImageRecord
+        Its masks are images of the same size; any value above zero is inside.
+
+    Returns
+    -------
+    ndarray of shape (height, width), bool, or None
+        None where there is no mask, or where nothing is inside.
+    """
+    if not record.masks:
+        return None
+    union = np.logical_or.reduce([decode_image(path) > 0 for path in record.masks])
+    return union if union.any() else None
+
+
+def resize_image(image: NDArray[np.uint8], *, image_size: int) -> NDArray[np.uint8]:
+    """Return the image scaled to a square of `image_size` pixels, antialiased.
+
+    The aspect ratio is not kept, as in the published set-up of EfficientNet on 224 × 224.
+    """
+    resized = Image.fromarray(image).resize((image_size, image_size), Image.Resampling.BILINEAR)
+    return np.asarray(resized)
+
+
+def load_pixels(
+    records: Sequence[tuple[ImageRecord, ...]], *, image_size: int
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Decode and resize the first image of every case.
+
+    Parameters
+    ----------
+    records : sequence of tuple of ImageRecord
+        One tuple per case; empty where the case has no image.
+    image_size : int
+        Edge of the square in pixels.
+
+    Returns
+    -------
+    pixels : ndarray of shape (n_cases, image_size, image_size), uint8
+        Zeros for a case without an image.
+    present : ndarray of shape (n_cases,), bool
+        Whether the case has an image.
+    """
+    pixels = np.zeros((len(records), image_size, image_size), dtype=np.uint8)
+    present = np.zeros(len(records), dtype=bool)
+    for row, images in enumerate(records):
+        if images:
+            path = images[0].path
+            pixels[row] = _thumbnail(path, path.stat().st_mtime_ns, image_size)
+            present[row] = True
+    return pixels, present
+
+
+@lru_cache(maxsize=N_REMEMBERED)
+def _thumbnail(path: Path, mtime_ns: int, image_size: int) -> NDArray[np.uint8]:  # noqa: ARG001  # makes the memo notice a changed file
+    return resize_image(decode_image(path), image_size=image_size)
+
+
+def _as_grey(image: Image.Image) -> NDArray[np.uint8]:
+    if image.mode.startswith(("I", "F")):
+        return _sixteen_bit(np.asarray(image))
+    if image.mode in {"RGBA", "LA", "PA", "P"}:
+        image = image.convert("RGB")
+    return np.asarray(image.convert("L"))
+
+
+def _sixteen_bit(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    wide = values.astype(np.float64)
+    full_range = 255.0 if wide.max(initial=0.0) <= 255 else 65535.0
+    return np.clip(np.round(wide * 255.0 / full_range), 0, 255).astype(np.uint8)

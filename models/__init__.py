@@ -1,0 +1,30 @@
+"""Numbers to risks: the registry of models, classical and deep."""
+
+# Importing registers the models, in the order of listings
+# isort: off
+from models import classical
+from models import _stacking
+from models import _deep
+
+# isort: on
+from models._persistence import load_model, save_model
+from models._registry import MODELS, ModelSpec, register_model
+from models._settings import ModelSettings, NetworkSettings
+from models._stacking import BlockStackingClassifier
+from models.classical import BalancedClassifier, BalancedNeighborsClassifier
+
+__all__ = [
+    "MODELS",
+    "BalancedClassifier",
+    "BalancedNeighborsClassifier",
+    "BlockStackingClassifier",
+    "ModelSettings",
+    "ModelSpec",
+    "NetworkSettings",
+    "_deep",
+    "_stacking",
+    "classical",
+    "load_model",
+    "register_model",
+    "save_model",
+]

@@ -1,0 +1,105 @@
+"""The contract of a model on the board, and the registry that finds one by name."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from optuna.distributions import BaseDistribution
+from sklearn.base import BaseEstimator
+
+from cohorts import Cohort, Registry
+from features import BlockSchema
+from models._settings import ModelSettings
+
+__all__ = ["MODELS", "ModelSpec", "register_model"]
+
+Family = Literal[
+    "baseline", "linear", "kernel", "neighbours", "forest", "boosting", "neural", "ensemble", "deep"
+]
+
+
+class ModelSpec(ABC):
+    """A model: how it is built, what of it is tuned, and what it needs.
+
+    Class attributes
+    ----------------
+    name : str
+        Set by `register_model`.
+    title : str
+        One line for ``benchmark list models``.
+    family : str
+        Groups rows on the board.
+    search_space : mapping of str to optuna distribution
+        What tuning may change.
+    defaults : mapping
+        Known-good values of the same keys: the first trial, so that tuning is never
+        worse on the inner folds than not tuning.
+    expensive : bool
+        One fit costs so much that it gets the smaller trial budget.
+    uses_groups : bool
+        Whether `fit` takes the patients as ``groups``, to split its training part.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    family: ClassVar[Family]
+    search_space: ClassVar[Mapping[str, BaseDistribution]] = {}
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    expensive: ClassVar[bool] = False
+    uses_groups: ClassVar[bool] = False
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether the model is trained end to end by gradient descent on raw inputs."""
+        return self.family == "deep"
+
+    def accepts(self, blocks: Sequence[BlockSchema]) -> bool:
+        """Whether a row of this model on these blocks makes sense; by default, no pixels."""
+        return all(block.kind != "pixels" for block in blocks)
+
+    def skip(self, cohort: Cohort) -> str | None:  # noqa: ARG002  # the default has no need of it
+        """Return the reason why no row of this model can exist for the cohort, or None."""
+        return None
+
+    @abstractmethod
+    def build(
+        self,
+        blocks: Sequence[BlockSchema],
+        *,
+        params: Mapping[str, Any],
+        random_state: int,
+        settings: ModelSettings,
+    ) -> BaseEstimator:
+        """Return the unfitted classifier for a feature set.
+
+        Parameters
+        ----------
+        blocks : sequence of BlockSchema
+            Columns of the feature set.
+        params : mapping
+            Values for the keys of `search_space`.
+        random_state : int
+            Seed of everything random in it.
+        settings : ModelSettings
+            What the config says about all models.
+
+        Returns
+        -------
+        BaseEstimator
+            With ``fit(X, y)`` (and ``groups`` where `uses_groups`), ``predict_proba`` and
+            ``classes_``; X is the assembled frame of the blocks.
+        """
+
+    @abstractmethod
+    def estimate_fit_s(self, n_samples: int, n_columns: int, settings: ModelSettings) -> float:
+        """Return the expected seconds of one fit on one core, for the plan; a rough guess."""
+
+
+MODELS: Registry[ModelSpec] = Registry("model")
+
+
+def register_model(name: str) -> Callable[[type], type]:
+    """Class decorator: file a `ModelSpec` under `name`."""
+    return MODELS.register(name)

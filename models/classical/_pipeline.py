@@ -1,0 +1,33 @@
+"""A feature set's preprocessor and a classifier as one pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sklearn.pipeline import Pipeline
+
+from features import BlockSchema, make_preprocessor
+from models._settings import ModelSettings
+
+__all__ = ["make_classical"]
+
+
+def make_classical(
+    blocks: Sequence[BlockSchema], classifier: Any, *, scale: bool, settings: ModelSettings
+) -> Pipeline:
+    """Return ``encode`` then ``classify``: all that learns from data, fitted in one place.
+
+    Parameters
+    ----------
+    blocks : sequence of BlockSchema
+        Columns of the feature set.
+    classifier : estimator
+        Unfitted.
+    scale : bool
+        Whether the classifier feels units.
+    settings : ModelSettings
+        How many principal components of a wide block are kept.
+    """
+    encode = make_preprocessor(blocks, scale=scale, n_components=settings.n_components)
+    return Pipeline([("encode", encode), ("classify", classifier)])

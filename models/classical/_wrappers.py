@@ -1,0 +1,111 @@
+"""Class weights by inverse frequency for estimators that take none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+__all__ = ["BalancedClassifier", "BalancedNeighborsClassifier"]
+
+
+class BalancedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """Fit any classifier that takes sample weights with weights by inverse class frequency.
+
+    Labels are encoded as 0 … n_classes - 1 for the inner estimator, as XGBoost demands.
+
+    Parameters
+    ----------
+    estimator : classifier, optional
+        Its `fit` takes ``sample_weight``. Logistic regression by default.
+
+    Attributes
+    ----------
+    estimator_ : classifier
+        The fitted clone.
+    classes_ : ndarray
+        Class labels, sorted.
+    """
+
+    def __init__(self, estimator: Any = None) -> None:
+        self.estimator = estimator
+
+    def fit(self, X: Any, y: Any) -> BalancedClassifier:
+        """Fit on features of shape (n_samples, n_features) and labels of shape (n_samples,)."""
+        X, y = validate_data(self, X, y)
+        check_classification_targets(y)
+        encoder = LabelEncoder().fit(y)
+        self.classes_ = encoder.classes_
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs at least 2 classes, but y has one class: "
+                f"{self.classes_[0]!r}."
+            )
+        base = LogisticRegression() if self.estimator is None else self.estimator
+        encoded = encoder.transform(y)
+        weights = compute_sample_weight("balanced", encoded)
+        self.estimator_ = clone(base).fit(X, encoded, sample_weight=weights)
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return class probabilities of shape (n_samples, n_classes), rows summing to 1."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False)
+        return np.asarray(self.estimator_.predict_proba(X), dtype=np.float64)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the most probable class of each row."""
+        best = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])
+
+
+class BalancedNeighborsClassifier(KNeighborsClassifier):
+    """Nearest neighbours whose votes weigh as much as their class is rare.
+
+    A neighbour of class k votes with n_samples / (n_classes × n_k). One further vote is
+    shared evenly among the classes (Laplace's rule of succession), so that no probability
+    is exactly 0 and the log loss stays finite.
+
+    Parameters
+    ----------
+    n_neighbors : int, default=15
+        Neighbours that vote.
+    weights : {"uniform", "distance"}, default="uniform"
+        Whether nearer neighbours count more.
+    """
+
+    def __init__(self, n_neighbors: int = 15, *, weights: str = "uniform") -> None:
+        super().__init__(n_neighbors=n_neighbors, weights=weights)
+
+    def fit(self, X: Any, y: Any) -> BalancedNeighborsClassifier:
+        """Keep the training rows and the weight of each class."""
+        super().fit(X, y)
+        labels = self.classes_[self._y]
+        self.class_weight_ = compute_class_weight("balanced", classes=self.classes_, y=labels)
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return weighted shares of the vote, of shape (n_samples, n_classes)."""
+        votes = super().predict_proba(X) * self.n_neighbors * self.class_weight_
+        votes = votes + 1 / len(self.classes_)
+        return np.asarray(votes / votes.sum(axis=1, keepdims=True))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        # Weights by class rarity are defined for one label per row.
+        tags.classifier_tags.multi_label = False
+        tags.target_tags.multi_output = False
+        return tags
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the class with the largest weighted vote."""
+        best = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[best])

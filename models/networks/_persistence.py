@@ -1,0 +1,111 @@
+"""Networks on disk: tensors as safetensors, everything else as JSON and skops."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import skops.io
+
+from cohorts import BenchmarkError, Column, ColumnKind, Note
+from models.networks._classifiers import FusionNetworkClassifier
+
+__all__ = ["load_network", "save_network"]
+
+SCHEMA_VERSION = 1
+
+# All that a fitted `TabularEncoder` can hold beyond skops' own list.
+TRUSTED_TYPES = (
+    "cohorts._cohort.Column",
+    "cohorts._cohort.ColumnKind",
+    "features._tabular.TabularEncoder",
+    "numpy.dtype",
+)
+
+
+def save_network(classifier: FusionNetworkClassifier, folder: Path) -> None:
+    """Write ``network.safetensors``, ``network.json`` and, with tables, ``encoder.skops``.
+
+    Parameters
+    ----------
+    classifier : FusionNetworkClassifier
+        Fitted.
+    folder : Path
+        Existing folder.
+    """
+    state = {name: t.contiguous() for name, t in classifier.network_.state_dict().items()}
+    safetensors.torch.save_file(state, folder / "network.safetensors")
+    if classifier.encoder_ is not None:
+        skops.io.dump(classifier.encoder_, folder / "encoder.skops")
+    params = classifier.get_params(deep=False)
+    params["image_columns"] = list(params["image_columns"])
+    params["tabular_columns"] = [_column_as_dict(one) for one in params["tabular_columns"]]
+    about = {
+        "schema_version": SCHEMA_VERSION,
+        "params": params,
+        "classes": classifier.classes_.tolist(),
+        "n_tabular": _n_tabular(classifier),
+        "history": classifier.history_,
+        "notes": [[note.code, note.severity, note.text] for note in classifier.notes_],
+    }
+    (folder / "network.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+
+def load_network(folder: Path) -> FusionNetworkClassifier:
+    """Read a network back; its predictions are the same to the bit.
+
+    Raises
+    ------
+    BenchmarkError
+        If the folder holds no network of this schema.
+    """
+    about = _read(folder / "network.json")
+    params = about["params"] | {"tabular_columns": _columns(about["params"]["tabular_columns"])}
+    params["image_columns"] = tuple(params["image_columns"])
+    classifier = FusionNetworkClassifier(**params)
+    classifier.classes_ = np.asarray(about["classes"])
+    classifier.encoder_ = None
+    if params["tabular_columns"]:
+        classifier.encoder_ = skops.io.load(folder / "encoder.skops", trusted=list(TRUSTED_TYPES))
+    # Weights are about to be replaced, so none are fetched.
+    empty = FusionNetworkClassifier(**{**params, "weights": "random"})
+    network, _ = empty.build_network(about["n_tabular"], len(about["classes"]))
+    network.load_state_dict(safetensors.torch.load_file(folder / "network.safetensors"))
+    classifier.network_ = network.eval().to(classifier._device())
+    classifier.history_ = about["history"]
+    classifier.notes_ = tuple(Note(*note) for note in about["notes"])
+    return classifier
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise BenchmarkError(f"{str(path.parent)!r} holds no network: {path.name} is missing.")
+    about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if about.get("schema_version") != SCHEMA_VERSION:
+        raise BenchmarkError(
+            f"{path} has schema version {about.get('schema_version')!r}, this sonobench reads "
+            f"{SCHEMA_VERSION}. Load it with the sonobench that wrote it."
+        )
+    return about
+
+
+def _n_tabular(classifier: FusionNetworkClassifier) -> int:
+    encoder = classifier.encoder_
+    return 0 if encoder is None else len(encoder.get_feature_names_out())
+
+
+def _column_as_dict(column: Column) -> dict[str, str]:
+    return {
+        "name": column.name,
+        "kind": column.kind.value,
+        "unit": column.unit,
+        "description": column.description,
+        "separator": column.separator,
+    }
+
+
+def _columns(stored: list[dict[str, Any]]) -> tuple[Column, ...]:
+    return tuple(Column(**{**one, "kind": ColumnKind(one["kind"])}) for one in stored)

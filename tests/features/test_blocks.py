@@ -1,0 +1,235 @@
+"""Blocks are computed once for each image, and feature sets name unions of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cohorts import BenchmarkError, Cohort, ImageModality
+from features import (
+    EXTRACTORS,
+    FeatureCache,
+    assemble,
+    available_sets,
+    build_blocks,
+    select_sets,
+)
+
+SMALL_BACKBONE = {"embedding": {"backbone": "mobilenetv3_small_050", "image_size": 32}}
+
+
+def build(cohort: Cohort, name: str, cache: FeatureCache | None = None, **options: object):
+    merged = {name: SMALL_BACKBONE.get(name, {}) | options}
+    cache = cache or FeatureCache(None)
+    return build_blocks(cohort, [name], options=merged, cache=cache, random_state=0)[name]
+
+
+@pytest.mark.parametrize("name", EXTRACTORS.names())
+def test_extractor_contract(small_cohort, name, tmp_path):
+    """One row per case, named numbers, the same from the cache, one image at a time."""
+    cache = FeatureCache(tmp_path)
+    block = build(small_cohort, name, cache)
+    assert list(block.frame.index) == list(small_cohort.cases)
+    assert block.schema.kind == "image_features"
+    assert all(column.startswith(f"{name}__") for column in block.frame.columns)
+    assert all(column.description for column in block.schema.columns)
+    assert np.isfinite(block.frame.to_numpy()).all()
+    assert build(small_cohort, name, cache).frame.equals(block.frame)
+    # An image's numbers do not depend on which other images are in the cohort.
+    few = small_cohort.take([40, 3, 77])
+    alone = build(few, name).frame
+    assert np.allclose(alone, block.frame.loc[list(few.cases)], rtol=1e-4, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", EXTRACTORS.names())
+def test_cases_with_several_images_or_none(small_cohort, name):
+    """Images of a case are averaged; a case without an image is missing, not zero."""
+    (images,) = small_cohort.images
+    records = list(images.records)
+    records[0], records[1] = (*records[0], *records[1]), ()
+    changed = replace(small_cohort, images=(ImageModality("ultrasound", tuple(records)),))
+    before, after = build(small_cohort, name).frame, build(changed, name).frame
+    assert np.allclose(after.iloc[0], before.iloc[:2].mean(), rtol=1e-4, atol=1e-8)
+    assert after.iloc[1].isna().all()
+
+
+def test_several_image_modalities_stand_side_by_side(small_cohort):
+    """Two image modalities give two sets of columns with the modality in their names."""
+    (images,) = small_cohort.images
+    both = replace(small_cohort, images=(images, ImageModality("doppler", images.records)))
+    columns = build(both, "radiomics").frame.columns
+    assert {"radiomics__ultrasound_glcm_contrast", "radiomics__doppler_glcm_contrast"} <= set(
+        columns
+    )
+
+
+def count_computed(monkeypatch) -> list[int]:
+    """Count the images that radiomics really computes."""
+    from features.radiomics import _extractor
+
+    computed: list[int] = []
+    original = _extractor._describe
+
+    def counting(record, *args, **options):
+        computed.append(1)
+        return original(record, *args, **options)
+
+    monkeypatch.setattr(_extractor, "_describe", counting)
+    return computed
+
+
+def test_nothing_is_computed_twice(small_cohort, tmp_path, monkeypatch):
+    """A second run computes nothing; one more case computes one; another setting computes all."""
+    computed = count_computed(monkeypatch)
+    cache = FeatureCache(tmp_path)
+    build(small_cohort.take(range(10)), "radiomics", cache)
+    assert len(computed) == 10
+    build(small_cohort.take(range(11)), "radiomics", cache)
+    assert len(computed) == 11
+    build(small_cohort.take(range(11)), "radiomics", cache, n_levels=16)
+    assert len(computed) == 22
+
+
+def test_content_is_the_key(small_cohort, tmp_path):
+    """A renamed image is found again; a changed image or mask is not."""
+    cache = FeatureCache(tmp_path / "cache")
+    (record,) = small_cohort.images[0].records[0]
+    key = cache.key(record, extractor="e", settings={"a": 1})
+    moved = tmp_path / "moved.png"
+    moved.write_bytes(record.path.read_bytes())
+    assert cache.key(replace(record, path=moved), extractor="e", settings={"a": 1}) == key
+    Image.new("L", (32, 32)).save(moved)
+    assert cache.key(replace(record, path=moved), extractor="e", settings={"a": 1}) != key
+    assert cache.key(replace(record, masks=(moved,)), extractor="e", settings={"a": 1}) != key
+    assert cache.key(record, extractor="e", settings={"a": 2}) != key
+    assert cache.key(replace(record, spacing_mm=None), extractor="e", settings={"a": 1}) != key
+
+
+def test_a_damaged_entry_is_computed_again(tmp_path):
+    """A truncated cache file counts as absent, and is removed."""
+    cache = FeatureCache(tmp_path)
+    cache.store("abcd", np.arange(5.0))
+    (path,) = tmp_path.rglob("*.npy")
+    path.write_bytes(path.read_bytes()[:-10])
+    assert cache.load("abcd") is None
+    assert not list(tmp_path.rglob("*.npy"))
+    cache.store("abcd", np.arange(5.0))
+    assert cache.load("abcd").tolist() == [0, 1, 2, 3, 4]
+
+
+def without_masks(cohort: Cohort, n: int) -> Cohort:
+    records = [
+        tuple(replace(one, masks=()) for one in images) if row < n else images
+        for row, images in enumerate(cohort.images[0].records)
+    ]
+    return replace(cohort, images=(ImageModality("ultrasound", tuple(records)),))
+
+
+def test_a_missing_mask_does_not_state_the_class(small_cohort):
+    """If any image lacks a mask, all are measured whole: the mask's absence leaves no trace."""
+    partly, none = (build(without_masks(small_cohort, n), "radiomics") for n in (1, 90))
+    assert partly.frame.equals(none.frame)
+    assert not any("shape" in column for column in partly.frame.columns)
+    assert partly.notes[0].code == "whole-image-region"
+    assert "1 of 90 images have no mask" in partly.notes[0].text
+
+
+def test_regions_on_demand(small_cohort):
+    """Inside the mask where there is one, else the whole image: done, under a warning."""
+    partly = without_masks(small_cohort, 1)
+    mixed = build(partly, "radiomics", region="mask_or_image")
+    inside = build(small_cohort, "radiomics")
+    whole = build(small_cohort, "radiomics", region="image")
+    texture = list(whole.frame.columns)
+    assert mixed.frame[texture].iloc[0].equals(whole.frame.iloc[0])
+    assert mixed.frame.iloc[1:].equals(inside.frame.iloc[1:])
+    assert mixed.notes[0].code == "mask-presence"
+    assert mixed.notes[0].severity == "warning"
+    strict = build(partly, "radiomics", region="mask")
+    assert strict.frame.iloc[0].isna().all()
+    assert strict.frame.iloc[1:].equals(inside.frame.iloc[1:])
+
+
+def test_sizes_are_in_millimetres_where_every_pixel_size_is_known(small_cohort):
+    """One image without pixel size puts all of them in pixels, so that units never mix."""
+    in_mm = build(small_cohort, "radiomics")
+    records = [(replace(small_cohort.images[0].records[0][0], spacing_mm=None),)]
+    records += small_cohort.images[0].records[1:]
+    unknown = replace(small_cohort, images=(ImageModality("ultrasound", tuple(records)),))
+    in_px = build(unknown, "radiomics")
+    area = "radiomics__shape_area"
+    assert np.allclose(in_mm.frame[area] * 100, in_px.frame[area])
+    units = [
+        {column.name: column.unit for column in block.schema.columns}[area]
+        for block in (in_mm, in_px)
+    ]
+    assert units == ["mm²", "px²"]
+
+
+def test_random_weights_are_said(small_cohort):
+    """Where pretrained weights cannot be had the block carries the warning."""
+    block = build(small_cohort.take(range(3)), "embedding", weights="random")
+    assert block.notes == ()
+    with pytest.raises(BenchmarkError, match=r"weights file 'none\.pth' .* does not exist"):
+        build(small_cohort.take(range(3)), "embedding", weights="none.pth")
+    with pytest.raises(
+        BenchmarkError, match=r"Unknown backbone 'efficientnet_b33'.*'efficientnet_b3'"
+    ):
+        build(small_cohort.take(range(3)), "embedding", backbone="efficientnet_b33")
+
+
+def test_sets_of_a_cohort(small_cohort):
+    """Modalities alone and together, extractors with and without tables, pixels for networks."""
+    names = {one.name: one.blocks for one in available_sets(small_cohort)}
+    assert names == {
+        "clinical": ("clinical",),
+        "molecular": ("molecular",),
+        "tabular": ("clinical", "molecular"),
+        "radiomics": ("radiomics",),
+        "embedding": ("embedding",),
+        "radiomics+tabular": ("radiomics", "clinical", "molecular"),
+        "embedding+tabular": ("embedding", "clinical", "molecular"),
+        "all": ("radiomics", "embedding", "clinical", "molecular"),
+        "image": ("image",),
+        "image+tabular": ("image", "clinical", "molecular"),
+    }
+
+
+def test_sets_without_a_modality(small_cohort):
+    """Tables alone have no image sets, images alone no tabular ones; one table is `tabular`."""
+    tables = {one.name for one in available_sets(replace(small_cohort, images=()))}
+    assert tables == {"clinical", "molecular", "tabular"}
+    images = {one.name for one in available_sets(replace(small_cohort, tables=()))}
+    assert images == {"radiomics", "embedding", "all", "image"}
+    one_table = replace(small_cohort, images=(), tables=small_cohort.tables[:1])
+    assert [one.name for one in available_sets(one_table)] == ["tabular"]
+    assert select_sets(one_table, ["clinical"])[0].blocks == ("clinical",)
+
+
+def test_unknown_set_offers_the_nearest(small_cohort):
+    """The message names the cohort, the nearest set and where to look."""
+    with pytest.raises(BenchmarkError, match=r"'radiomic' in cohort 'small'.*'radiomics'\?"):
+        select_sets(small_cohort, ["radiomic"])
+
+
+def test_assembled_blocks_keep_the_cases(small_cohort):
+    """Side by side, cases aligned, column names unique."""
+    blocks = build_blocks(
+        small_cohort,
+        ["clinical", "molecular", "image"],
+        options={},
+        cache=FeatureCache(None),
+        random_state=0,
+    )
+    frame = assemble(list(blocks.values()))
+    assert list(frame.columns) == [
+        "clinical__age",
+        "clinical__side",
+        "molecular__marker",
+        "molecular__noise",
+        "image__ultrasound",
+    ]
+    assert list(frame.index) == list(small_cohort.cases)

@@ -18,7 +18,13 @@ from threadpoolctl import threadpool_limits
 
 from benchmark.config import Config
 from benchmark.experiment._plan import Cell, cell_seed, fold_seed
-from benchmark.experiment._tuning import TrainingPart, TuningResult, fit_classifier, tune
+from benchmark.experiment._tuning import (
+    TrainingPart,
+    TuningResult,
+    fit_classifier,
+    predict_proba,
+    tune,
+)
 from cohorts import Note
 from features import BlockSchema
 from models import MODELS
@@ -156,10 +162,8 @@ def fit_final(task: CellTask) -> tuple[Any, TuningResult]:
 def _predict_fold(task: CellTask, caught: list[warnings.WarningMessage]) -> CellResult:
     tuning, classifier, times = _tune_and_fit(task)
     started = time.perf_counter()
-    proba = np.zeros((len(task.test), task.n_classes))
-    proba[:, classifier.classes_] = classifier.predict_proba(task.X.iloc[task.test])
+    proba = predict_proba(classifier, task.X.iloc[task.test], n_classes=task.n_classes)
     predict_time_s = time.perf_counter() - started
-    _check_proba(proba)
     return CellResult(
         task.cell,
         "ok",
@@ -198,13 +202,6 @@ def _tune_and_fit(task: CellTask) -> tuple[TuningResult, Any, tuple[float, float
     tuned = time.perf_counter()
     classifier = fit_classifier(spec, build(tuning.params), part.X, part.y, part.groups)
     return tuning, classifier, (tuned - started, time.perf_counter() - tuned)
-
-
-def _check_proba(proba: NDArray[np.float64]) -> None:
-    if not np.isfinite(proba).all():
-        raise ValueError("The model predicted probabilities that are not finite.")
-    if not np.allclose(proba.sum(axis=1), 1.0, atol=1e-4):
-        raise ValueError("The model predicted probabilities that do not sum to 1.")
 
 
 def _describe(error: BaseException) -> str:

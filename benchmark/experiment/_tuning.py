@@ -17,7 +17,7 @@ from benchmark.experiment._plan import n_trials
 from benchmark.experiment._splits import grouped_folds
 from models import ModelSpec
 
-__all__ = ["TrainingPart", "TuningResult", "fit_classifier", "tune"]
+__all__ = ["TrainingPart", "TuningResult", "fit_classifier", "predict_proba", "tune"]
 
 Builder = Callable[[Mapping[str, Any]], Any]
 
@@ -127,6 +127,25 @@ def fit_classifier(
     return classifier.fit(X, y, **extra)
 
 
+def predict_proba(classifier: Any, X: pd.DataFrame, *, n_classes: int) -> NDArray[np.float64]:
+    """Return checked probabilities of shape (n_samples, n_classes).
+
+    A class without a patient in the training part keeps probability 0.
+
+    Raises
+    ------
+    ValueError
+        If the classifier returns what are no probabilities.
+    """
+    proba = np.zeros((len(X), n_classes))
+    proba[:, classifier.classes_] = classifier.predict_proba(X)
+    if not np.isfinite(proba).all():
+        raise ValueError("The model predicted probabilities that are not finite.")
+    if not np.allclose(proba.sum(axis=1), 1.0, atol=1e-4):
+        raise ValueError("The model predicted probabilities that do not sum to 1.")
+    return proba
+
+
 def _inner_scores(
     spec: ModelSpec,
     classifier: Any,
@@ -139,8 +158,7 @@ def _inner_scores(
     for number, (train, test) in enumerate(folds):
         X_train, y_train = part.X.iloc[train], part.y[train]
         fit_classifier(spec, classifier, X_train, y_train, part.groups[train])
-        # A class without a patient in the inner training part keeps probability 0.
-        proba[np.ix_(test, classifier.classes_)] = classifier.predict_proba(part.X.iloc[test])
+        proba[test] = predict_proba(classifier, part.X.iloc[test], n_classes=part.n_classes)
         fold_of[test] = number
     predictions = Predictions(part.y, proba[None], fold_of[None], part.positive_index)
     wanted = dict.fromkeys(["log_loss", config.evaluation.primary])

@@ -67,7 +67,7 @@ class BalancedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return np.asarray(self.classes_[best])
 
 
-class BalancedNeighborsClassifier(KNeighborsClassifier):
+class BalancedNeighborsClassifier(ClassifierMixin, BaseEstimator):
     """Nearest neighbours whose votes weigh as much as their class is rare.
 
     A neighbour of class k votes with n_samples / (n_classes × n_k). One further vote is
@@ -77,33 +77,41 @@ class BalancedNeighborsClassifier(KNeighborsClassifier):
     Parameters
     ----------
     n_neighbors : int, default=15
-        Neighbours that vote.
+        Neighbours that vote; all rows where the training part has fewer.
     weights : {"uniform", "distance"}, default="uniform"
         Whether nearer neighbours count more.
+
+    Attributes
+    ----------
+    neighbors_ : KNeighborsClassifier
+        The fitted search.
+    class_weight_ : ndarray of shape (n_classes,)
+        Weight of a vote for each class.
+    classes_ : ndarray
+        Class labels, sorted.
     """
 
     def __init__(self, n_neighbors: int = 15, *, weights: str = "uniform") -> None:
-        super().__init__(n_neighbors=n_neighbors, weights=weights)
+        self.n_neighbors = n_neighbors
+        self.weights = weights
 
     def fit(self, X: Any, y: Any) -> BalancedNeighborsClassifier:
         """Keep the training rows and the weight of each class."""
-        super().fit(X, y)
-        labels = self.classes_[self._y]
-        self.class_weight_ = compute_class_weight("balanced", classes=self.classes_, y=labels)
+        X, y = validate_data(self, X, y)
+        check_classification_targets(y)
+        n_voting = min(self.n_neighbors, len(y))
+        self.neighbors_ = KNeighborsClassifier(n_voting, weights=self.weights).fit(X, y)
+        self.classes_ = self.neighbors_.classes_
+        self.class_weight_ = compute_class_weight("balanced", classes=self.classes_, y=y)
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return weighted shares of the vote, of shape (n_samples, n_classes)."""
-        votes = super().predict_proba(X) * self.n_neighbors * self.class_weight_
-        votes = votes + 1 / len(self.classes_)
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False)
+        shares = self.neighbors_.predict_proba(X)
+        votes = shares * self.neighbors_.n_neighbors * self.class_weight_ + 1 / len(self.classes_)
         return np.asarray(votes / votes.sum(axis=1, keepdims=True))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        # Weights by class rarity are defined for one label per row.
-        tags.classifier_tags.multi_label = False
-        tags.target_tags.multi_output = False
-        return tags
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the class with the largest weighted vote."""

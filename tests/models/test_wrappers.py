@@ -68,6 +68,13 @@ def test_neighbours_of_a_rare_class_weigh_more():
     assert model.predict_proba([[0.1]])[0] == pytest.approx(votes / votes.sum())
 
 
+def test_few_rows_are_all_neighbours():
+    """Fifteen neighbours of ten rows are ten neighbours, not an error."""
+    X, y = np.arange(10.0)[:, None], [0, 1] * 5
+    few = BalancedNeighborsClassifier(15).fit(X, y).predict_proba(X)
+    assert (few == BalancedNeighborsClassifier(10).fit(X, y).predict_proba(X)).all()
+
+
 def test_neighbours_are_never_certain():
     """Unanimous neighbours leave the other class a probability above zero."""
     model = BalancedNeighborsClassifier(3).fit([[0], [1], [2], [10], [11], [12]], [0] * 3 + [1] * 3)

@@ -1,0 +1,157 @@
+"""A cell tunes, refits and predicts, and what fails stays a row."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from optuna.distributions import FloatDistribution
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from benchmark.experiment import Cell, fit_final, run_cell
+from benchmark.experiment._plan import cell_seed, fold_seed, make_plan
+from cohorts import BenchmarkError
+from models import MODELS, ModelSpec, register_model
+
+from support import prepared, task_factory, tiny_config
+
+
+@pytest.fixture
+def registered():
+    """Let a test register models, and forget them afterwards."""
+    before = dict(MODELS._items)
+    yield register_model
+    MODELS._items.clear()
+    MODELS._items.update(before)
+
+
+class Threshold(ClassifierMixin, BaseEstimator):
+    """Gives every case the probability `level` for the second class."""
+
+    def __init__(self, level: float = 0.5) -> None:
+        self.level = level
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        rest = (1 - self.level) / (len(self.classes_) - 1)
+        proba = np.full((len(X), len(self.classes_)), rest)
+        proba[:, 1] = self.level
+        return proba
+
+
+def test_tuning_starts_at_the_known_good_and_keeps_the_best(small_cohort, registered):
+    """The first trial is the default; the chosen one has the lowest inner log loss of all."""
+    tried = []
+
+    @registered("level")
+    class Level(ModelSpec):
+        title, family = "a constant", "baseline"
+        search_space = {"level": FloatDistribution(0.01, 0.99)}
+        defaults = {"level": 0.9}
+
+        def build(self, blocks, *, params, random_state, settings):
+            tried.append(params["level"])
+            return Threshold(params["level"])
+
+        def estimate_fit_s(self, n_samples, n_columns, settings):
+            return 0.01
+
+    ready = prepared(small_cohort, ["tabular"], ["level"], inner={"n_splits": 2, "n_trials": 12})
+    result = run_cell(task_factory(ready)(ready.plan.cells[0]))
+    assert tried[0] == 0.9
+    assert result.n_trials_requested == result.n_trials_completed == 12
+    # A third of the cases are of the second class: the best constant is 1/3.
+    candidates = np.array(tried[:12])
+    loss = -(np.log(candidates) / 3 + 2 / 3 * np.log((1 - candidates) / 2))
+    assert result.params["level"] == pytest.approx(candidates[loss.argmin()])
+    assert tried[12] == result.params["level"]
+    assert result.inner_scores["log_loss"] == pytest.approx(loss.min(), abs=0.02)
+
+
+def test_an_error_becomes_a_failed_row_with_its_reason(small_cohort, registered):
+    """A model that raises, or predicts what is no probability, fails its cell and nothing else."""
+
+    @registered("broken")
+    class Broken(ModelSpec):
+        title, family = "broken", "baseline"
+
+        def build(self, blocks, *, params, random_state, settings):
+            raise RuntimeError("singular\nmatrix")
+
+        def estimate_fit_s(self, n_samples, n_columns, settings):
+            return 0.01
+
+    @registered("nonsense")
+    class Nonsense(Broken):
+        def build(self, blocks, *, params, random_state, settings):
+            return Threshold(float("nan"))
+
+    ready = prepared(small_cohort, ["tabular"], ["broken", "nonsense"])
+    make_task = task_factory(ready)
+    broken, nonsense = (run_cell(make_task(cell)) for cell in ready.plan.cells[:2])
+    assert broken.status == nonsense.status == "failed"
+    assert broken.reason.startswith("RuntimeError: singular matrix (at build, line")
+    assert "not finite" in nonsense.reason
+    assert not broken.proba
+
+
+def test_the_final_model_trains_on_every_case(small_cohort):
+    """The refit for keeping has no test rows."""
+    ready = prepared(small_cohort, ["tabular"], ["logistic_regression"])
+    task = task_factory(ready)(Cell("tabular", "logistic_regression", -1, -1))
+    assert task.train.tolist() == list(range(90))
+    classifier, tuning = fit_final(task)
+    assert set(tuning.params) == {"C"}
+    assert (classifier.predict(task.X) == task.y).mean() > 0.5
+
+
+def test_networks_leave_their_losses(small_cohort):
+    """Both stages leave a loss per epoch, in order, with the rate of that epoch."""
+    ready = prepared(small_cohort, ["image+tabular"], ["late_fusion"])
+    result = run_cell(task_factory(ready)(ready.plan.cells[0]))
+    assert [(e["stage"], e["epoch"]) for e in result.history] == [
+        ("warm-up", 1),
+        ("warm-up", 2),
+        ("warm-up", 3),
+        ("end to end", 1),
+    ]
+    assert all(np.isfinite([e["train_loss"], e["valid_loss"]]).all() for e in result.history)
+
+
+def test_seeds_hash_names():
+    """A cell's seed depends on its own names alone; inner folds are shared by all models."""
+    cell = Cell("tabular", "svm", 0, 1)
+    assert cell_seed(cell, 0) == cell_seed(Cell("tabular", "svm", 0, 1), 0)
+    others = [
+        cell_seed(cell, 1),
+        cell_seed(Cell("tabular", "knn", 0, 1), 0),
+        cell_seed(Cell("clinical", "svm", 0, 1), 0),
+        cell_seed(Cell("tabular", "svm", 1, 1), 0),
+        fold_seed(0, 1, 0),
+        fold_seed(0, 2, 0),
+    ]
+    assert len({cell_seed(cell, 0), *others}) == 7
+
+
+def test_every_planned_row_has_all_folds(small_cohort):
+    """Cells cross rows, repeats and folds; what cannot be is skipped with its reason."""
+    config = tiny_config(
+        features=["clinical", "tabular"],
+        models=["svm", "stacking", "late_fusion"],
+        outer={"n_splits": 3, "n_repeats": 2},
+    )
+    plan = make_plan(small_cohort, config)
+    assert plan.rows == (("clinical", "svm"), ("tabular", "svm"), ("tabular", "stacking"))
+    assert len(plan.cells) == len(set(plan.cells)) == 3 * 6
+    (skipped,) = plan.skipped
+    assert skipped.model == "late_fusion"
+    assert "none of the feature sets in this run fits it (clinical, tabular)" in skipped.reason
+
+
+def test_nothing_to_run_is_an_error(small_cohort):
+    """The message has what was asked for and what networks and stacking need."""
+    config = tiny_config(features=["clinical"], models=["late_fusion", "stacking"])
+    with pytest.raises(BenchmarkError, match=r"Nothing to run: no model of \(late_fusion, stackin"):
+        make_plan(small_cohort, config)

@@ -1,0 +1,264 @@
+"""A whole run: from patients to pages, and on from where it stopped."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark import Run, render, run
+from benchmark.evaluation import METRICS
+from benchmark.experiment import _engine
+from cohorts import BenchmarkError
+from models import MODELS, ModelSpec, load_model, register_model
+
+from support import prepared
+
+FEATURES = ["clinical", "tabular", "image+tabular"]
+ROWS = ["dummy", "logistic_regression", "late_fusion"]
+
+
+@pytest.fixture(scope="module")
+def ready(small_cohort):
+    return prepared(small_cohort, FEATURES, ROWS)
+
+
+@pytest.fixture(scope="module")
+def finished(ready, tmp_path_factory) -> Run:
+    return run(ready, out=tmp_path_factory.mktemp("runs") / "tiny", n_jobs=1, use_cache=False)
+
+
+def test_the_run_folder_is_complete(finished):
+    """Every file that the README lists is there."""
+    names = {path.name for path in finished.folder.iterdir()}
+    assert names == {
+        "run.json",
+        "cells",
+        "plan.parquet",
+        "splits.parquet",
+        "predictions.parquet",
+        "scores.parquet",
+        "models",
+        "leaderboard.html",
+        "leaderboard.csv",
+        "leaderboard.json",
+    }
+
+
+def test_every_case_is_predicted_once_per_row_by_a_model_that_had_not_seen_it(finished):
+    """Predictions are out of fold: one per case and row, in the fold that tested the case."""
+    splits = pd.read_parquet(finished.folder / "splits.parquet")
+    predictions = finished.predictions
+    rows = predictions.groupby(["features", "model"])
+    assert len(rows) == 5
+    for _, part in rows:
+        assert part["case"].is_unique
+        assert len(part) == 90
+        merged = part.merge(splits, on=["repeat", "case"])
+        assert (merged["fold_x"] == merged["fold_y"]).all()
+    proba = predictions[["p_normal", "p_benign", "p_malignant"]]
+    assert np.allclose(proba.sum(axis=1), 1, atol=1e-4)
+
+
+def test_scores_are_those_of_the_predictions(finished):
+    """A number on the board can be recomputed from the stored predictions with scikit-learn."""
+    from sklearn.metrics import f1_score, roc_auc_score
+
+    row = finished.predictions.query("features == 'tabular' and model == 'logistic_regression'")
+    proba = row[["p_normal", "p_benign", "p_malignant"]].to_numpy()
+    truth = row["label"].map({"normal": 0, "benign": 1, "malignant": 2}).to_numpy()
+    board = finished.leaderboard.set_index(["features", "model"])
+    shown = board.loc[("tabular", "logistic_regression")]
+    assert shown["f1_macro"] == pytest.approx(f1_score(truth, proba.argmax(1), average="macro"))
+    folds = [
+        roc_auc_score(truth[row["fold"] == fold] == 2, proba[row["fold"] == fold, 2])
+        for fold in range(3)
+    ]
+    assert shown["roc_auc"] == pytest.approx(np.mean(folds))
+
+
+def test_the_csv_is_as_documented(finished):
+    """One row per (features, model), best first, each metric with both ends of its interval."""
+    board = finished.leaderboard
+    expected = ["features", "model", "family", "status", "n_cases"]
+    expected += [f"{name}{end}" for name in METRICS for end in ("", "_low", "_high")]
+    assert list(board.columns) == [*expected, "data"]
+    scored = board[board["status"] == "ok"]
+    assert scored["roc_auc"].is_monotonic_decreasing
+    assert (scored["f1_macro_low"] <= scored["f1_macro"]).all()
+    assert (scored["f1_macro"] <= scored["f1_macro_high"]).all()
+    assert set(board["data"]) == {"simulated"}
+
+
+def test_the_question_is_answered(finished):
+    """The fusion row is compared with the classical row that the inner folds chose."""
+    summary = json.loads((finished.folder / "leaderboard.json").read_text())
+    (verdict,) = summary["verdicts"]
+    assert verdict["fusion"] == {"features": "image+tabular", "model": "late_fusion"}
+    assert verdict["classical"]["model"] == "logistic_regression"
+    assert verdict["sentence"] in (finished.folder / "leaderboard.html").read_text()
+
+
+def test_signal_is_found(finished):
+    """Logistic regression on the tables beats class frequencies by far."""
+    board = finished.leaderboard.set_index(["features", "model"])["roc_auc"]
+    assert board["tabular", "logistic_regression"] > 0.75
+    assert board["tabular", "dummy"] == 0.5
+
+
+def test_rendering_again_changes_no_byte(finished):
+    """``benchmark report`` on an unchanged run writes the same page, board and scores."""
+    names = ("leaderboard.html", "leaderboard.csv", "leaderboard.json", "scores.parquet")
+    before = {name: (finished.folder / name).read_bytes() for name in names}
+    render(finished.folder)
+    assert {name: (finished.folder / name).read_bytes() for name in names} == before
+
+
+def test_final_models_are_kept_with_their_hashes(finished):
+    """The best classical and the best deep row are refitted, hashed, and load again."""
+    models = finished.description["models"]
+    assert len(models) == 2
+    for key, files in models.items():
+        assert {path.name for path in (finished.folder / "models" / key).iterdir()} == set(files)
+        load_model(finished.folder / "models" / key)
+
+
+def count_cells(monkeypatch) -> list[str]:
+    ran: list[str] = []
+    original = _engine.run_cell
+
+    def counting(task):
+        ran.append(task.cell.key)
+        return original(task)
+
+    monkeypatch.setattr(_engine, "run_cell", counting)
+    return ran
+
+
+def test_a_second_start_does_only_what_is_missing(ready, finished, monkeypatch):
+    """Nothing when all is done; a lost cell alone when one is lost; new rows alone when added."""
+    ran = count_cells(monkeypatch)
+    before = (finished.folder / "scores.parquet").read_bytes()
+    run(ready, out=finished.folder, n_jobs=1, use_cache=False)
+    assert ran == []
+    lost = sorted((finished.folder / "cells").glob("*dummy*"))[0]
+    lost.unlink()
+    run(ready, out=finished.folder, n_jobs=1, use_cache=False)
+    assert len(ran) == 1
+    assert (finished.folder / "scores.parquet").read_bytes() == before
+
+
+def test_another_seed_is_another_run(small_cohort, tmp_path):
+    """The seed reaches the folds and the models."""
+    scores = []
+    for seed in (0, 1):
+        ready = prepared(small_cohort, ["tabular"], ["extra_trees"], seed=seed, final_models="none")
+        out = tmp_path / str(seed)
+        scores.append(run(ready, out=out, n_jobs=1, use_cache=False).scores["value"])
+    assert not np.allclose(*scores)
+
+
+def test_adding_a_model_changes_no_other_row(small_cohort, tmp_path):
+    """Rows that were on the board keep every digit when a model joins them."""
+    one = prepared(small_cohort, ["tabular"], ["extra_trees"], final_models="none")
+    run(one, out=tmp_path, n_jobs=1, use_cache=False)
+    before = pd.read_parquet(tmp_path / "scores.parquet")
+    two = prepared(small_cohort, ["tabular"], ["knn", "extra_trees"], final_models="none")
+    run(two, out=tmp_path, n_jobs=1, use_cache=False)
+    after = pd.read_parquet(tmp_path / "scores.parquet")
+    kept = after[after["model"] == "extra_trees"].reset_index(drop=True)
+    assert kept.equals(before)
+    assert set(after["model"]) == {"knn", "extra_trees"}
+
+
+@pytest.fixture
+def fragile():
+    """A model that fails in the second fold only."""
+    before = dict(MODELS._items)
+
+    @register_model("fragile")
+    class Fragile(ModelSpec):
+        """Fails where it is told to."""
+
+        title, family = "fails in the second fold", "linear"
+        fails = True
+
+        def build(self, blocks, *, params, random_state, settings):
+            spec = MODELS.get("logistic_regression")
+            built = spec.build(blocks, params={"C": 0.1}, random_state=0, settings=settings)
+            if self.fails and random_state == self.failing_seed:
+                raise MemoryError("not enough memory for fold 1")
+            return built
+
+        def estimate_fit_s(self, n_samples, n_columns, settings):
+            return 0.01
+
+    from benchmark.experiment import Cell
+    from benchmark.experiment._plan import cell_seed
+
+    Fragile.failing_seed = cell_seed(Cell("tabular", "fragile", 0, 1), 0)
+    yield Fragile
+    MODELS._items.clear()
+    MODELS._items.update(before)
+
+
+def test_a_failed_fold_keeps_the_row_on_the_page_and_the_others_go_on(
+    small_cohort, tmp_path, fragile
+):
+    """A row with a failed fold is not scored on the others; it is shown with its reason."""
+    ready = prepared(small_cohort, ["tabular"], ["knn", "fragile"], final_models="none")
+    done = run(ready, out=tmp_path, n_jobs=1, use_cache=False)
+    board = done.leaderboard.set_index("model")
+    assert board.loc["knn", "status"] == "ok"
+    assert board.loc["fragile", "status"] == "failed"
+    assert np.isnan(board.loc["fragile", "roc_auc"])
+    assert "not enough memory for fold 1" in (tmp_path / "leaderboard.html").read_text()
+    plan = pd.read_parquet(tmp_path / "plan.parquet").query("model == 'fragile'")
+    assert plan["status"].tolist() == ["ok", "failed", "ok"]
+    # Once the cause is gone, the failed fold alone is run again.
+    fragile.fails = False
+    again = run(ready, out=tmp_path, n_jobs=1, use_cache=False)
+    assert again.leaderboard.set_index("model").loc["fragile", "status"] == "ok"
+
+
+def test_an_interrupt_keeps_what_was_finished(small_cohort, tmp_path, monkeypatch):
+    """Ctrl-C in the third cell leaves two stored; the next start runs the others."""
+    ready = prepared(small_cohort, ["tabular"], ["knn", "dummy"], final_models="none")
+    original, ran = _engine.run_cell, []
+
+    def interrupted(task):
+        if len(ran) == 2:
+            raise KeyboardInterrupt
+        ran.append(task.cell)
+        return original(task)
+
+    monkeypatch.setattr(_engine, "run_cell", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(ready, out=tmp_path, n_jobs=1, use_cache=False)
+    with pytest.raises(BenchmarkError, match="the run has not ended"):
+        render(tmp_path)
+    monkeypatch.setattr(_engine, "run_cell", original)
+    counted = count_cells(monkeypatch)
+    run(ready, out=tmp_path, n_jobs=1, use_cache=False)
+    assert len(counted) == 4
+
+
+def test_identifiers_of_patients_are_on_no_page(finished):
+    """Case and patient ids stand in the tables of the run, never on the shared pages."""
+    for name in ("leaderboard.html", "leaderboard.csv", "leaderboard.json", "run.json"):
+        text = (finished.folder / name).read_text()
+        assert "c001" not in text
+        assert "p001" not in text
+
+
+def test_skipped_models_stand_on_the_page_with_their_reason(small_cohort, tmp_path):
+    """A network without images is skipped, not dropped."""
+    tables = replace(small_cohort, images=())
+    ready = prepared(tables, ["tabular"], ["dummy", "late_fusion"], final_models="none")
+    done = run(ready, out=tmp_path, n_jobs=1, use_cache=False)
+    board = done.leaderboard.set_index("model")
+    assert board.loc["late_fusion", "status"] == "skipped"
+    assert "the cohort has no images" in (tmp_path / "leaderboard.html").read_text()

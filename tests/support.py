@@ -1,0 +1,115 @@
+"""A small cohort and small runs for tests: everything real, nothing large."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from benchmark import Config, load_config
+from benchmark._run import Preparation
+from benchmark.experiment import TaskFactory, estimate_s, make_plan, outer_splits
+from cohorts import (
+    Cohort,
+    CohortInfo,
+    Column,
+    ColumnKind,
+    ImageModality,
+    ImageRecord,
+    TabularModality,
+)
+from features import FeatureCache, build_blocks
+
+TINY: dict[str, Any] = {
+    "outer": {"n_splits": 3},
+    "inner": {"n_splits": 2, "n_trials": 2},
+    "evaluation": {"n_resamples": 200},
+    "model_settings": {
+        "n_trees": 20,
+        "max_rounds": 15,
+        "networks": {
+            "backbone": "resnet10t",
+            "weights": "random",
+            "image_size": 32,
+            "warmup_epochs": 3,
+            "finetune_epochs": 1,
+            "tabular_epochs": 10,
+            "compact_image_size": 32,
+            "compact_epochs": 2,
+        },
+    },
+}
+
+
+def tiny_config(**values: Any) -> Config:
+    """Return a config that runs in seconds."""
+    return load_config(None, {**TINY, **values})
+
+
+def prepared(cohort: Cohort, features: Sequence[str], models: Sequence[str], **values: Any):
+    """Return what a run starts from, for a cohort that no loader makes."""
+    config = tiny_config(features=list(features), models=list(models), **values)
+    plan = make_plan(cohort, config)
+    sets = {one.name: one for one in plan.sets}
+    costs = {cell: estimate_s(cohort, config, cell, sets[cell.features]) for cell in plan.cells}
+    return Preparation(config, cohort, outer_splits(cohort, config), plan, costs)
+
+
+def task_factory(ready: Preparation) -> TaskFactory:
+    """Return the maker of cell tasks, with all blocks computed."""
+    names = [name for one in ready.plan.sets for name in one.blocks]
+    blocks = build_blocks(ready.cohort, names, options={}, cache=FeatureCache(None), random_state=0)
+    return TaskFactory(ready.config, ready.cohort, ready.plan.sets, blocks, ready.splits)
+
+
+def make_small_cohort(folder: Path, *, n_patients: int = 60, seed: int = 0) -> Cohort:
+    """Images are brighter and ``age`` is higher from class to class; ``noise`` knows nothing."""
+    rng = np.random.default_rng(seed)
+    classes = ("normal", "benign", "malignant")
+    patients = [f"p{i:03}" for i in range(n_patients)]
+    patients += patients[: n_patients // 2]
+    of_patient = np.arange(n_patients) % 3
+    labels = np.concatenate([of_patient, of_patient[: n_patients // 2]])
+    n_cases = len(labels)
+    cases = tuple(f"c{i:03}" for i in range(n_cases))
+    records = []
+    for case, label in zip(cases, labels, strict=True):
+        grey = np.clip(rng.normal(60 + 25 * label, 30, size=(32, 32)), 0, 255)
+        Image.fromarray(grey.astype(np.uint8)).save(folder / f"{case}.png")
+        mask = np.zeros((32, 32), np.uint8)
+        mask[8:24, 6 : 20 + 2 * label] = 255
+        Image.fromarray(mask).save(folder / f"{case}_mask.png")
+        path = folder / f"{case}.png"
+        records.append((ImageRecord(path, (folder / f"{case}_mask.png",), 0.1, (32, 32)),))
+    index = pd.Index(cases, name="case")
+    age = np.where(rng.random(n_cases) < 0.1, np.nan, 40 + 8 * labels + rng.normal(0, 8, n_cases))
+    side = rng.choice(["left", "right"], size=n_cases)
+    marker = np.exp(1 + 0.5 * labels + rng.normal(0, 0.7, n_cases))
+    noise = rng.normal(size=n_cases)
+    return Cohort(
+        info=CohortInfo("small", "A small made-up cohort", simulation="simulated"),
+        cases=cases,
+        patients=tuple(patients),
+        classes=classes,
+        labels=labels.astype(np.intp),
+        images=(ImageModality("ultrasound", tuple(records)),),
+        tables=(
+            TabularModality(
+                "clinical",
+                (
+                    Column("age", ColumnKind.NUMERIC, "years"),
+                    Column("side", ColumnKind.CATEGORICAL),
+                ),
+                pd.DataFrame({"age": age, "side": side}, index=index),
+            ),
+            TabularModality(
+                "molecular",
+                (Column("marker", ColumnKind.NUMERIC, "U/mL"), Column("noise", ColumnKind.NUMERIC)),
+                pd.DataFrame({"marker": marker, "noise": noise}, index=index),
+            ),
+        ),
+    )

@@ -34,7 +34,7 @@ from benchmark.experiment import (
     write_parquet,
 )
 from cohorts import Cohort, default_cache_dir, load_cohort
-from features import FeatureCache, build_blocks
+from features import EXTRACTORS, FeatureCache, build_blocks
 from models import MODELS, save_model
 from reports import render_leaderboard
 
@@ -293,6 +293,13 @@ def plan_table(ready: Preparation) -> pd.DataFrame:
     ]
     table = pd.DataFrame(records)
     return table.groupby(["features", "model"], sort=False, as_index=False).sum()
+
+
+def extraction_estimate_s(ready: Preparation) -> float:
+    """Return the expected seconds of computing every image feature; less if some are cached."""
+    used = {name for one in ready.plan.sets for name in one.blocks}
+    n_images = sum(len(images) for one in ready.cohort.images for images in one.records)
+    return sum(one.image_s * n_images for one in EXTRACTORS if one.name in used)
 
 
 def total_estimate_s(plan: Plan, costs: Mapping[Cell, float], n_jobs: int) -> float:

@@ -40,6 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BenchmarkError as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return EXIT_USAGE
+    except OSError as error:
+        # A full disk, a folder that cannot be written: nothing that a traceback would explain.
+        print(f"benchmark: {error}. Finished cells are kept.", file=sys.stderr)
+        return EXIT_FAILED
     except KeyboardInterrupt:
         print(
             "benchmark: stopped. Finished cells are kept; the same command goes on from here.",
@@ -138,14 +142,15 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
 def _announce(ready: Preparation, out: Path) -> None:
     cohort = ready.cohort
     counts = ", ".join(f"{count} {name}" for name, count in cohort.class_counts().items())
-    print(f"{cohort.info.title}: {cohort.n_cases} cases of {cohort.n_patients} patients ({counts})")
+    known = f" of {cohort.n_patients} patients" if cohort.info.patients_known else ""
+    print(f"{cohort.info.title}: {cohort.n_cases} cases{known} ({counts})")
     for note in cohort.notes:
         print(f"  {'WARNING' if note.severity == 'warning' else 'note'}: {note.text}")
     print(f"{len(ready.plan.rows)} rows, {len(ready.plan.cells)} cells -> {out}", flush=True)
 
 
 def _print_plan(ready: Preparation, n_jobs: int) -> None:
-    from benchmark._run import plan_table, total_estimate_s
+    from benchmark._run import extraction_estimate_s, plan_table, total_estimate_s
 
     table = plan_table(ready)
     print(table.to_string(index=False, formatters={"core_s": "{:.0f}".format}))
@@ -155,7 +160,8 @@ def _print_plan(ready: Preparation, n_jobs: int) -> None:
     print(
         f"{len(ready.plan.rows)} rows, {len(ready.plan.cells)} cells, about "
         f"{_duration(sum(ready.costs.values()))} of one core, {_duration(wall)} with {n_jobs} "
-        "job(s), plus the extraction of image features. A rough guess: machines differ by a factor."
+        f"job(s), plus {_duration(extraction_estimate_s(ready))} for image features that are not "
+        "in the cache. A rough guess: machines differ by a factor."
     )
 
 

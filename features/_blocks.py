@@ -92,12 +92,15 @@ class FeatureExtractor(ABC, Generic[Options]):
         Part of the cache key; a change that alters numbers raises it.
     options_type : type
         A frozen pydantic dataclass; part of the cache key.
+    image_s : float
+        Expected seconds for an image that is not in the cache, for the plan; a rough guess.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     version: ClassVar[int]
     options_type: ClassVar[type]
+    image_s: ClassVar[float]
 
     @abstractmethod
     def skip(self, cohort: Cohort) -> str | None:

@@ -53,6 +53,7 @@ class Embedding(FeatureExtractor[EmbeddingOptions]):
     title = "embedding: pooled features of a frozen timm backbone (EfficientNet-B3)"
     version = 1
     options_type = EmbeddingOptions
+    image_s = 0.03
 
     def skip(self, cohort: Cohort) -> str | None:
         """Ask for images."""

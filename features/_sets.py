@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from cohorts import Cohort, Column, TabularModality, parse_options, unknown_name
+from cohorts import BenchmarkError, Cohort, Column, TabularModality, parse_options, unknown_name
 from features._blocks import EXTRACTORS, BlockSchema, FeatureBlock
 from features._cache import FeatureCache
 from features._pixels import pixels_block
@@ -30,8 +30,14 @@ def available_sets(cohort: Cohort) -> tuple[FeatureSet, ...]:
     Tabular modalities stand alone and together, extractors alone and with the tables,
     everything as ``all``, and the raw pixels, for networks, as ``image`` and
     ``image+tabular``. Sets that would hold the same blocks are listed once.
+
+    Raises
+    ------
+    BenchmarkError
+        If a tabular modality has the name of a set that means something else.
     """
     tables = tuple(table.name for table in cohort.tables)
+    _check_modality_names(tables)
     extractors = tuple(spec.name for spec in EXTRACTORS if spec.skip(cohort) is None)
     pixels = tuple(_pixels_name(cohort, modality.name) for modality in cohort.images)
     candidates = [FeatureSet("tabular", tables)] if len(tables) == 1 else []
@@ -121,6 +127,19 @@ def build_blocks(
 def assemble(blocks: Sequence[FeatureBlock]) -> pd.DataFrame:
     """Return the blocks side by side: shape (n_cases, sum of columns), indexed by case id."""
     return pd.concat([block.frame for block in blocks], axis=1)
+
+
+def _check_modality_names(tables: Sequence[str]) -> None:
+    taken = {"all", "image", "image+tabular", *EXTRACTORS.names()}
+    taken |= {f"{name}+tabular" for name in EXTRACTORS.names()}
+    if len(tables) > 1:
+        taken.add("tabular")
+    for name in tables:
+        if name in taken or name.startswith("image_"):
+            raise BenchmarkError(
+                f"A tabular modality cannot be called {name!r}, because a feature set of that name "
+                f"means something else (taken: {', '.join(sorted(taken))}). Rename it."
+            )
 
 
 def _pixels_name(cohort: Cohort, modality: str) -> str:

@@ -290,13 +290,14 @@ def _protocol(config: Mapping[str, Any], cohort: Mapping[str, Any]) -> dict[str,
         "inner": f"{inner['n_splits']} folds of each training part, grouped likewise",
         "n_trials": inner["n_trials"],
         "n_resamples": evaluation["n_resamples"],
+        "confidence": evaluation["confidence"],
         "decision": "the most probable class",
         "sentences": [
             "Imputing, encoding, scaling, selecting and tuning see the training part of a fold "
             "only; every score comes from cases that the scored model had not seen.",
             "Parameters were chosen by log loss on the inner folds; the first trial is a "
-            f"known-good setting. Stacking and the networks had {inner['n_trials_expensive']} "
-            "trial(s) per fold.",
+            f"known-good setting. Trials per fold: {inner['n_trials']}, of stacking and the "
+            f"networks {inner['n_trials_expensive']}.",
             "Classes are weighted by inverse frequency in training, so probabilities of most rows "
             "lean towards the rarer classes and are not calibrated: Brier score and log loss pay "
             "for it.",

@@ -71,6 +71,7 @@ class Radiomics(FeatureExtractor[RadiomicsOptions]):
     title = "radiomics: intensity statistics, 2-D shape, grey-level co-occurrence (IBSI)"
     version = 1
     options_type = RadiomicsOptions
+    image_s = 0.01
 
     def skip(self, cohort: Cohort) -> str | None:
         """Ask for images."""

@@ -197,6 +197,12 @@ def test_a_folder_that_is_no_run(tmp_path, capsys):
     assert "is not a run folder" in capsys.readouterr().err
 
 
+def test_a_folder_that_cannot_be_written(study, capsys):
+    """An output path below a file ends in a sentence, not in a traceback."""
+    assert main(["run", "run.yaml", "--jobs", "1", "--out", "patients.csv/out"]) == 1
+    assert "patients.csv" in capsys.readouterr().err
+
+
 def test_usage_errors_exit_with_2(capsys):
     """Argparse's own errors have the same code."""
     with pytest.raises(SystemExit, match="2"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -213,6 +214,15 @@ def test_unknown_set_offers_the_nearest(small_cohort):
     """The message names the cohort, the nearest set and where to look."""
     with pytest.raises(BenchmarkError, match=r"'radiomic' in cohort 'small'.*'radiomics'\?"):
         select_sets(small_cohort, ["radiomic"])
+
+
+@pytest.mark.parametrize("name", ["all", "image", "radiomics", "tabular", "embedding+tabular"])
+def test_a_modality_cannot_take_the_name_of_a_set(small_cohort, name):
+    """A table called `radiomics` would be taken for radiomics; the message lists what is taken."""
+    renamed = replace(small_cohort.tables[0], name=name)
+    cohort = replace(small_cohort, tables=(renamed, small_cohort.tables[1]))
+    with pytest.raises(BenchmarkError, match=rf"cannot be called {re.escape(repr(name))}.*Rename"):
+        available_sets(cohort)
 
 
 def test_assembled_blocks_keep_the_cases(small_cohort):

@@ -1,0 +1,265 @@
+"""The fusion network has the published shape and trains in two honest stages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.torch
+import timm
+import torch
+from sklearn.base import clone
+from sklearn.metrics import log_loss
+from torch import nn
+
+from cohorts import BenchmarkError
+from features import FeatureCache, assemble, build_blocks, create_backbone
+from models.networks import FusionNetworkClassifier, _classifiers
+from models.networks._modules import FusionHeads, FusionNetwork, augmented
+
+
+@pytest.fixture(scope="module")
+def data(small_cohort):
+    blocks = build_blocks(
+        small_cohort,
+        ["image", "clinical", "molecular"],
+        options={},
+        cache=FeatureCache(None),
+        random_state=0,
+    )
+    return assemble(list(blocks.values())), small_cohort.labels, list(blocks.values())
+
+
+def fusion(data, **changes: Any) -> FusionNetworkClassifier:
+    blocks = data[2]
+    settings: dict[str, Any] = {
+        "image_columns": tuple(blocks[0].schema.column_names),
+        "tabular_columns": tuple(c for block in blocks[1:] for c in block.schema.columns),
+        "backbone": "resnet10t",
+        "weights": "random",
+        "image_size": 32,
+        "warmup_epochs": 4,
+        "finetune_epochs": 2,
+        "batch_size": 8,
+    }
+    return FusionNetworkClassifier(**settings | changes)
+
+
+def test_published_widths():
+    """EfficientNet-B3 gives 1,536 features to 256 units; tables 64; both are concatenated."""
+    backbone = create_backbone("efficientnet_b3", weights="random", random_state=0)
+    assert backbone.n_features == 1536
+    heads = FusionHeads(
+        n_images=1,
+        n_image_features=1536,
+        n_tabular=40,
+        image_units=256,
+        tabular_units=64,
+        hidden_units=128,
+        n_classes=3,
+        dropout=0.3,
+    )
+    widths = [(m.in_features, m.out_features) for m in heads.modules() if isinstance(m, nn.Linear)]
+    assert widths == [(1536, 256), (40, 128), (128, 64), (256 + 64, 128), (128, 3)]
+
+
+def test_the_compact_backbone_is_small():
+    """About a tenth of a million parameters."""
+    backbone = create_backbone("compact", weights="auto", random_state=0)
+    assert 80_000 < sum(p.numel() for p in backbone.module.parameters()) < 120_000
+
+
+def backbone_parameters(network: FusionNetwork) -> list[np.ndarray]:
+    return [p.detach().numpy().copy() for p in network.backbone.parameters()]
+
+
+def test_warm_up_leaves_the_backbone_and_the_second_stage_moves_it(data, monkeypatch):
+    """Frozen first, then trained end to end."""
+    X, y, _ = data
+    monkeypatch.setattr(FusionNetworkClassifier, "_end_to_end_helped", lambda _: True)
+    fresh = create_backbone("resnet10t", weights="random", random_state=0).module
+    start = [p.detach().numpy() for p in fresh.parameters()]
+    warm = backbone_parameters(fusion(data, finetune_epochs=0).fit(X, y).network_)
+    moved = backbone_parameters(fusion(data).fit(X, y).network_)
+    assert all((a == b).all() for a, b in zip(start, warm, strict=True))
+    assert any((a != b).any() for a, b in zip(start, moved, strict=True))
+
+
+def test_a_second_stage_that_harms_is_undone(data, monkeypatch):
+    """If the held-out patients like the first stage better, its weights are kept."""
+    X, y, _ = data
+    warm = fusion(data, finetune_epochs=0).fit(X, y).predict_proba(X)
+    monkeypatch.setattr(FusionNetworkClassifier, "_end_to_end_helped", lambda _: False)
+    assert np.allclose(fusion(data).fit(X, y).predict_proba(X), warm, atol=1e-6)
+
+
+def test_the_stages_are_compared_by_their_best_epochs():
+    """The second stage counts only if its best validation loss is below the first's."""
+    network = FusionNetworkClassifier()
+
+    def history(warm, end):
+        named = [("warm-up", loss) for loss in warm] + [("end to end", loss) for loss in end]
+        return [{"stage": stage, "valid_loss": loss} for stage, loss in named]
+
+    for warm, end, helped in [
+        ([0.9, 0.5], [0.6, 0.4], True),
+        ([0.9, 0.5], [0.6, 0.7], False),
+        ([None], [None], True),
+        ([], [0.7], True),
+    ]:
+        network.history_ = history(warm, end)
+        assert network._end_to_end_helped() is helped
+
+
+def test_the_best_epoch_is_restored(data):
+    """The kept network has the lowest validation loss of its history, not the last one."""
+    X, y, _ = data
+    # Labels without meaning: what is learned of the training cases hurts on the others.
+    y = np.random.default_rng(0).permutation(y)
+    network = fusion(data, warmup_epochs=40, finetune_epochs=0, learning_rate=1e-2, patience=4)
+    groups = np.arange(len(y))
+    _, valid = network._hold_out(y, groups)
+    network.fit(X, y, groups=groups)
+    losses = [epoch["valid_loss"] for epoch in network.history_]
+    assert len(losses) < 40
+    assert losses[-1] > min(losses)
+    counts = np.bincount(np.delete(y, valid))
+    weights = (counts.sum() / (3 * counts))[y[valid]]
+    kept = log_loss(y[valid], network.predict_proba(X.iloc[valid]), sample_weight=weights)
+    assert kept == pytest.approx(min(losses), rel=0.05)
+
+
+def test_rare_classes_weigh_more_in_the_loss(data, monkeypatch):
+    """The loss is weighted by the inverse frequency in the part that gradients see."""
+    X, y, _ = data
+    seen = []
+    original = _classifiers.train_stage
+
+    def spying(*args, **options):
+        seen.append(options["class_weight"])
+        return original(*args, **options)
+
+    monkeypatch.setattr(_classifiers, "train_stage", spying)
+    kept = np.flatnonzero((y != 2) | (np.arange(90) % 9 < 5))
+    fusion(data, warmup_epochs=1, finetune_epochs=0).fit(X.iloc[kept], y[kept])
+    assert seen[0][2] > 1.4 * seen[0][0]
+
+
+def test_augmentation_changes_training_images_only(data):
+    """The same network predicts the same twice, though training images are moved and flipped."""
+    X, y, _ = data
+    network = fusion(data, augment=True, warmup_epochs=0, finetune_epochs=1).fit(X, y)
+    assert (network.predict_proba(X) == network.predict_proba(X)).all()
+    torch.manual_seed(0)
+    images = torch.rand(4, 3, 32, 32)
+    moved = augmented(images)
+    assert moved.shape == images.shape
+    assert not torch.allclose(moved, images)
+    # Up stays up: a bright upper half stays brighter than the lower one.
+    halves = torch.zeros(8, 3, 32, 32)
+    halves[:, :, :16] = 1.0
+    flipped = augmented(halves)
+    assert (flipped[:, :, :12].mean((1, 2, 3)) > flipped[:, :, 20:].mean((1, 2, 3))).all()
+
+
+def test_the_global_generator_is_left_alone(data):
+    """Training does not disturb random numbers elsewhere, nor they it."""
+    X, y, _ = data
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    first = fusion(data).fit(X, y)
+    assert torch.equal(torch.rand(3), expected)
+    again = clone(first).fit(X, y)
+    assert (again.predict_proba(X) == first.predict_proba(X)).all()
+
+
+def test_two_image_modalities_have_a_branch_each(data):
+    """Two image columns double the image branch."""
+    X, y, blocks = data
+    two = X.assign(second=X[blocks[0].schema.column_names[0]])
+    names = (*blocks[0].schema.column_names, "second")
+    network = fusion(data, image_columns=names, finetune_epochs=0).fit(two, y)
+    assert len(network.network_.heads.image_branches) == 2
+    assert network.predict_proba(two).shape == (90, 3)
+
+
+def test_a_small_training_part_trains_without_early_stopping(data):
+    """Too few patients of a class to hold any out: all epochs run, and the row says so."""
+    X, y, _ = data
+    few = np.concatenate([np.flatnonzero(y == k)[:4] for k in range(3)])
+    network = fusion(data, finetune_epochs=0).fit(X.iloc[few], y[few])
+    assert [note.code for note in network.notes_] == ["no-early-stopping"]
+    assert len(network.history_) == 4
+    assert all(epoch["valid_loss"] is None for epoch in network.history_)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_weights_come_from_a_file(tmp_path, suffix):
+    """A state dict saved by timm, with its head, is loaded and identified by its hash."""
+    source = timm.create_model("resnet10t", num_classes=7)
+    path = tmp_path / f"weights{suffix}"
+    if suffix == ".pth":
+        torch.save(source.state_dict(), path)
+    else:
+        safetensors.torch.save_file(source.state_dict(), path)
+    backbone = create_backbone("resnet10t", weights=str(path), random_state=0)
+    assert backbone.weights_id.startswith("file:")
+    assert not backbone.is_random
+    assert backbone.notes == ()
+    loaded = dict(backbone.module.named_parameters())
+    assert all(
+        torch.equal(loaded[name], p) for name, p in source.named_parameters() if "fc" not in name
+    )
+
+
+def test_a_file_that_does_not_fit_is_refused(tmp_path):
+    """Weights of another model, or no weights at all."""
+    other = tmp_path / "other.safetensors"
+    safetensors.torch.save_file({"a": torch.zeros(2)}, other)
+    with pytest.raises(BenchmarkError, match=r"does not fit backbone 'resnet10t': \d+ tensors"):
+        create_backbone("resnet10t", weights=str(other), random_state=0)
+    broken = tmp_path / "broken.pth"
+    broken.write_bytes(b"junk")
+    with pytest.raises(BenchmarkError, match=r"broken\.pth holds no weights of 'resnet10t'"):
+        create_backbone("resnet10t", weights=str(broken), random_state=0)
+
+
+def test_a_weights_file_runs_no_code(tmp_path):
+    """A pickled object in a .pth file is not unpickled."""
+
+    class Payload:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "owned"), "w"))
+
+    torch.save({"state_dict": Payload()}, tmp_path / "evil.pth")
+    with pytest.raises(BenchmarkError, match="holds no weights"):
+        create_backbone("resnet10t", weights=str(tmp_path / "evil.pth"), random_state=0)
+    assert not (tmp_path / "owned").exists()
+
+
+def test_without_the_hub_weights_are_random_and_said(monkeypatch):
+    """Out of reach: random weights under a warning, or an error where pretrained was demanded."""
+    from features import _backbones
+
+    monkeypatch.setattr(_backbones, "_hub_weights", lambda _: None)
+    backbone = create_backbone("resnet10t", weights="auto", random_state=0)
+    assert backbone.is_random
+    assert [(note.code, note.severity) for note in backbone.notes] == [
+        ("random-weights", "warning")
+    ]
+    with pytest.raises(BenchmarkError, match="hub is out of reach and the local cache has none"):
+        create_backbone("resnet10t", weights="pretrained", random_state=0)
+
+
+def test_hub_weights_are_used_where_they_can_be_had(monkeypatch):
+    """With the hub within reach its weights are loaded, named and not warned about."""
+    from features import _backbones
+
+    state = timm.create_model("resnet10t", num_classes=0).state_dict()
+    monkeypatch.setattr(_backbones, "_hub_weights", lambda _: state)
+    backbone = create_backbone("resnet10t", weights="auto", random_state=0)
+    assert backbone.weights_id.startswith("hub:")
+    assert backbone.notes == ()
+    assert torch.equal(next(backbone.module.parameters()), state["conv1.0.weight"])

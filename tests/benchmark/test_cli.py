@@ -199,7 +199,8 @@ def test_a_folder_that_is_no_run(tmp_path, capsys):
 
 def test_a_folder_that_cannot_be_written(study, capsys):
     """An output path below a file ends in a sentence, not in a traceback."""
-    assert main(["run", "run.yaml", "--jobs", "1", "--out", "patients.csv/out"]) == 1
+    out = str(study / "patients.csv" / "out")
+    assert main(["run", "run.yaml", "--jobs", "1", "--out", out]) == 1
     assert "patients.csv" in capsys.readouterr().err
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,34 +11,40 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark._final_models import save_leading
 from benchmark.config import Config
 from benchmark.evaluation import RunRecord, build_board, score_table, summarise
 from benchmark.evaluation.summary import leaderboard_table
 from benchmark.experiment import (
     Cell,
-    CellTask,
     Plan,
     RunStore,
     Split,
     TaskFactory,
     default_jobs,
     estimate_s,
-    fit_final,
+    fold_notes,
     make_plan,
     outer_splits,
     run_cells,
-    write_atomically,
     write_json,
     write_parquet,
 )
-from cohorts import Cohort, default_cache_dir, load_cohort
+from cohorts import Cohort, default_cache_dir, load_cohort, write_atomically
 from features import EXTRACTORS, FeatureCache, build_blocks
-from models import MODELS, save_model
 from reports import render_leaderboard
 
-__all__ = ["Preparation", "Run", "prepare", "render", "run"]
-
-logger = logging.getLogger(__name__)
+__all__ = [
+    "Preparation",
+    "Run",
+    "default_folder",
+    "extraction_estimate_s",
+    "plan_table",
+    "prepare",
+    "render",
+    "run",
+    "total_estimate_s",
+]
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,10 @@ class Run:
     @cached_property
     def leaderboard(self) -> pd.DataFrame:
         """One row per (features, model), best first."""
-        return pd.read_csv(self.folder / "leaderboard.csv")
+        # Names can look like numbers or like missing values.
+        names = dict.fromkeys(("features", "model", "family", "status"), str)
+        path = self.folder / "leaderboard.csv"
+        return pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
 
 
 def prepare(config: Config) -> Preparation:
@@ -114,6 +121,7 @@ def prepare(config: Config) -> Preparation:
     if config.cohort.positive_class is not None:
         cohort = cohort.with_positive_class(config.cohort.positive_class)
     splits = outer_splits(cohort, config)
+    cohort = cohort.with_notes(*fold_notes(cohort, splits))
     plan = make_plan(cohort, config)
     sets = {one.name: one for one in plan.sets}
     costs = {cell: estimate_s(cohort, config, cell, sets[cell.features]) for cell in plan.cells}
@@ -156,10 +164,10 @@ def run(
     ready = config if isinstance(config, Preparation) else prepare(config)
     folder = Path(out) if out is not None else default_folder(ready.config)
     store = RunStore(folder)
-    store.open_run(ready.config, ready.cohort)
+    store.open_run(ready.config, ready.cohort, ready.plan)
     started = time.perf_counter()
     cache = FeatureCache(default_cache_dir() if use_cache else None)
-    make_task = _extract(ready, cache, progress=progress)
+    make_task = _extract(ready, cache, store, progress=progress)
     results = run_cells(
         ready.plan,
         make_task,
@@ -170,9 +178,9 @@ def run(
     )
     store.write_tables(ready.plan, results, ready.cohort, ready.splits)
     _add_wall_time(store, time.perf_counter() - started)
-    render(folder)
+    summary = render(folder)
     if ready.config.final_models == "leading":
-        _save_leading(store, make_task)
+        save_leading(summary, store, make_task, ready.cohort)
     return Run(folder)
 
 
@@ -212,7 +220,7 @@ def render(folder: str | Path) -> dict[str, Any]:
         plan=store.read_table("plan"),
         scores=scores,
         board=board,
-        families={spec.name: spec.family for spec in MODELS},
+        inner=store.read_table("inner_predictions"),
     )
     summary = summarise(record)
     write_parquet(store.folder / "scores.parquet", scores)
@@ -229,7 +237,9 @@ def default_folder(config: Config) -> Path:
     return Path("runs") / f"{config.cohort.name}-{config.preset}"
 
 
-def _extract(ready: Preparation, cache: FeatureCache, *, progress: bool) -> TaskFactory:
+def _extract(
+    ready: Preparation, cache: FeatureCache, store: RunStore, *, progress: bool
+) -> TaskFactory:
     """Compute every block that the plan needs, once for the whole cohort."""
     names = [name for one in ready.plan.sets for name in one.blocks]
     blocks = build_blocks(
@@ -240,49 +250,14 @@ def _extract(ready: Preparation, cache: FeatureCache, *, progress: bool) -> Task
         random_state=ready.config.seed,
         progress=progress,
     )
+    store.check_blocks(blocks)
     return TaskFactory(ready.config, ready.cohort, ready.plan.sets, blocks, ready.splits)
 
 
 def _add_wall_time(store: RunStore, seconds: float) -> None:
-    """Add this session's time to what earlier sessions on the folder took."""
+    """Add the time of this start to what earlier starts on the folder took."""
     before = store.read_description().get("wall_time_s") or 0.0
     store.update_description(wall_time_s=before + seconds)
-
-
-def _save_leading(store: RunStore, make_task: TaskFactory) -> None:
-    """Refit the best classical and the best deep row on all cases and keep them."""
-    board = pd.read_csv(store.folder / "leaderboard.csv")
-    scored = board[(board["status"] == "ok") & (board["family"] != "baseline")]
-    saved: dict[str, dict[str, str]] = {}
-    for deep in (False, True):
-        group = scored[(scored["family"] == "deep") == deep]
-        for features, model in zip(group["features"][:1], group["model"][:1], strict=True):
-            cell = Cell(str(features), str(model), -1, -1)
-            folder = store.folder / "models" / cell.key
-            if not (folder / "model.json").is_file():
-                logger.info("final model=%s", cell.key)
-                _refit(make_task(cell), folder)
-            saved[cell.key] = _hashes(folder)
-    store.update_description(models=saved)
-
-
-def _refit(task: CellTask, folder: Path) -> None:
-    classifier, tuning = fit_final(task)
-    save_model(
-        classifier,
-        folder,
-        metadata={
-            "features": task.cell.features,
-            "model": task.cell.model,
-            "params": dict(tuning.params),
-            "n_cases": len(task.train),
-        },
-    )
-
-
-def _hashes(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def plan_table(ready: Preparation) -> pd.DataFrame:

@@ -151,6 +151,7 @@ def _announce(ready: Preparation, out: Path) -> None:
 
 def _print_plan(ready: Preparation, n_jobs: int) -> None:
     from benchmark._run import extraction_estimate_s, plan_table, total_estimate_s
+    from reports import duration
 
     table = plan_table(ready)
     print(table.to_string(index=False, formatters={"core_s": "{:.0f}".format}))
@@ -159,22 +160,20 @@ def _print_plan(ready: Preparation, n_jobs: int) -> None:
     wall = total_estimate_s(ready.plan, ready.costs, n_jobs)
     print(
         f"{len(ready.plan.rows)} rows, {len(ready.plan.cells)} cells, about "
-        f"{_duration(sum(ready.costs.values()))} of one core, {_duration(wall)} with {n_jobs} "
-        f"job(s), plus {_duration(extraction_estimate_s(ready))} for image features that are not "
+        f"{duration(sum(ready.costs.values()))} of one core, {duration(wall)} with {n_jobs} "
+        f"job(s), plus {duration(extraction_estimate_s(ready))} for image features that are not "
         "in the cache. A rough guess: machines differ by a factor."
     )
 
 
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 2 * 3600:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
-
-
 def _print_board(folder: Path) -> int:
     import json
+
+    from reports import estimate, interval
+
+    def shown_score(row: dict[str, Any], name: str) -> str:
+        score = row["metrics"][name]
+        return f"{estimate(score)} ({interval(score)})"
 
     summary = json.loads((folder / "leaderboard.json").read_text(encoding="utf-8"))
     if summary["simulation"] != "real":
@@ -184,7 +183,7 @@ def _print_board(folder: Path) -> int:
     header = ["#", "features", "model", *(titles[name] for name in shown)]
     rows = [header]
     rows += [
-        [str(row["rank"]), row["features"], row["model"], *(_score(row, n) for n in shown)]
+        [str(row["rank"]), row["features"], row["model"], *(shown_score(row, n) for n in shown)]
         for row in summary["rows"][:N_SHOWN]
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
@@ -203,13 +202,6 @@ def _print_board(folder: Path) -> int:
         print(f"{row['status']}: {row['model']} on {row['features']}: {row['reason']}")
     print(f"\nPage: {folder / 'leaderboard.html'}")
     return EXIT_FAILED if failed else EXIT_OK
-
-
-def _score(row: dict[str, Any], name: str) -> str:
-    score = row["metrics"][name]
-    if score["value"] is None or score["ci_low"] is None:
-        return "not estimable"
-    return f"{score['value']:.2f} ({score['ci_low']:.2f}–{score['ci_high']:.2f})"
 
 
 def _report(arguments: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,6 +26,8 @@ __all__ = [
     "OuterConfig",
     "load_config",
 ]
+
+COMMAND_LINE = "the command line"
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -209,15 +211,23 @@ def load_config(
     BenchmarkError
         One sentence that names the file, the key and what works.
     """
-    where = "the command line" if path is None else str(path)
+    given = dict(overrides or {})
     values = {} if path is None else _read_yaml(Path(path))
     if path is not None:
         _anchor_data(values, Path(path))
-    values = _merged(values, overrides or {})
-    preset = values.get("preset", "quick")
-    if preset not in PRESETS:
-        raise unknown_name("preset", str(preset), PRESETS, where=where)
-    config = parse_options(Config, _merged(PRESETS[preset], values), where=where)
+
+    def where(key: str) -> str:
+        return COMMAND_LINE if path is None or key in given else str(path)
+
+    merged = _merged(values, given)
+    preset = merged.get("preset", "quick")
+    if not isinstance(preset, str) or preset not in PRESETS:
+        raise unknown_name("preset", str(preset), PRESETS, where=where("preset"))
+    # The overrides alone first, so that what is wrong with them is not blamed on the file.
+    parse_options(Config, given, where=COMMAND_LINE)
+    config = parse_options(
+        Config, _merged(PRESETS[preset], merged), where=COMMAND_LINE if path is None else str(path)
+    )
     _check_names(config, where)
     return config
 
@@ -259,14 +269,19 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _check_names(config: Config, where: str) -> None:
-    COHORTS.get(config.cohort.name, where=where)
+def _check_names(config: Config, where: Callable[[str], str]) -> None:
+    COHORTS.get(config.cohort.name, where=where("cohort"))
     for name in config.models or ():
-        MODELS.get(name, where=where)
-    for name in config.feature_options:
-        options_type = EXTRACTORS.get(name, where=f"{where}, under feature_options").options_type
-        place = f"{where}, under feature_options.{name}"
-        parse_options(options_type, config.feature_options[name], where=place)
+        MODELS.get(name, where=where("models"))
+    for name, options in config.feature_options.items():
+        place = f"{where('feature_options')}, under feature_options"
+        options_type = EXTRACTORS.get(name, where=place).options_type
+        parse_options(options_type, options, where=f"{place}.{name}")
     if config.evaluation.primary not in METRICS:
-        hint = "See: benchmark list metrics"
-        raise unknown_name("metric", config.evaluation.primary, METRICS, where=where, hint=hint)
+        raise unknown_name(
+            "metric",
+            config.evaluation.primary,
+            METRICS,
+            where=where("evaluation"),
+            hint="See: benchmark list metrics",
+        )

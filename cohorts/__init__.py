@@ -1,6 +1,7 @@
 """Patients come in: cohorts, their loaders, and the errors a user can cause."""
 
 from cohorts._cohort import (
+    BLOCK_SEPARATOR,
     Cohort,
     CohortInfo,
     Column,
@@ -14,7 +15,7 @@ from cohorts._errors import BenchmarkError, unknown_name
 from cohorts._loading import COHORTS, CohortLoader, NoOptions, load_cohort, register_cohort
 from cohorts._options import parse_options
 from cohorts._registry import Registry
-from cohorts._storage import default_cache_dir
+from cohorts._storage import default_cache_dir, write_atomically
 from cohorts._version import __version__
 
 # importing registers the loaders, in the order of listings
@@ -25,6 +26,7 @@ from cohorts import _breast
 from cohorts import _manifest
 
 __all__ = [
+    "BLOCK_SEPARATOR",
     "COHORTS",
     "BenchmarkError",
     "Cohort",
@@ -48,4 +50,5 @@ __all__ = [
     "parse_options",
     "register_cohort",
     "unknown_name",
+    "write_atomically",
 ]

@@ -30,6 +30,9 @@ Simulation = Literal["real", "semi-simulated", "simulated"]
 
 DEFAULT_POSITIVE_CLASS = "malignant"
 
+# Between the block and the column in the name of a feature.
+BLOCK_SEPARATOR = "__"
+
 
 class ColumnKind(StrEnum):
     """What the values of a tabular column are.
@@ -37,13 +40,15 @@ class ColumnKind(StrEnum):
     In a `TabularModality` table a numeric cell is a float, a categorical cell a str, a
     boolean cell 0.0 or 1.0, and a multi-label cell one str whose labels are joined by
     the column's separator (an empty set of labels is the empty string). Missing is NaN
-    in every kind.
+    in every kind. The last kind stands in feature blocks alone: its cells are tuples of
+    `ImageRecord`.
     """
 
     NUMERIC = "numeric"
     CATEGORICAL = "categorical"
     BOOLEAN = "boolean"
     MULTI_LABEL = "multi_label"
+    IMAGES = "images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +168,8 @@ class CohortInfo:
     simulation : {"real", "semi-simulated", "simulated"}
         Whether patients are real. Anything else is stamped on every page and table.
     patients_known : bool
-        Whether patient ids came with the data; if not, every case counts as a patient.
+        Whether patient ids came with the data; if not, `Cohort.patients` holds stand-ins:
+        the cases themselves, or groups of duplicates.
     planted : mapping of str to float
         For simulated data, what drives the label: ``<modality>.<feature>`` -> signed effect,
         the difference between the positive class and the others in within-class standard
@@ -211,7 +217,7 @@ class Cohort:
     Raises
     ------
     BenchmarkError
-        If case ids repeat, lengths differ, a class is empty, or there is only one class.
+        If case ids repeat, or no modality or two of the same name are given.
     """
 
     info: CohortInfo
@@ -228,7 +234,6 @@ class Cohort:
     def __post_init__(self) -> None:
         self._check_lengths()
         self._check_cases()
-        self._check_classes()
         self._check_modalities()
 
     @property
@@ -282,8 +287,16 @@ class Cohort:
         return replace(self, notes=(*self.notes, *notes))
 
     def with_positive_class(self, name: str) -> Cohort:
-        """Return the cohort with another positive class."""
-        return replace(self, positive_class=name)
+        """Return the cohort with another positive class.
+
+        Raises
+        ------
+        BenchmarkError
+            If there is no such class.
+        """
+        changed = replace(self, positive_class=name)
+        changed.check_classes()
+        return changed
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of everything that can shape a result.
@@ -333,7 +346,16 @@ class Cohort:
                 "the patient column for rows of the same patient."
             )
 
-    def _check_classes(self) -> None:
+    def check_classes(self) -> None:
+        """Check that the cohort can be developed on: two classes or more, each with a case.
+
+        Part of a cohort, or one that is only predicted, need not hold every class.
+
+        Raises
+        ------
+        BenchmarkError
+            Naming the class that is empty, the only one, or the unknown positive one.
+        """
         counts = np.bincount(self.labels, minlength=len(self.classes))
         empty = [name for name, count in zip(self.classes, counts, strict=False) if count == 0]
         if empty:
@@ -359,6 +381,13 @@ class Cohort:
             raise BenchmarkError(
                 f"Cohort {self.info.name!r} has neither images nor tabular columns; "
                 "declare at least one modality."
+            )
+        odd = [name for name in self.modalities if BLOCK_SEPARATOR in name]
+        if odd:
+            raise BenchmarkError(
+                f"Cohort {self.info.name!r}: the modality name {odd[0]!r} holds "
+                f"{BLOCK_SEPARATOR!r}, which separates block and column in feature names. "
+                "Rename it."
             )
         if len(set(self.modalities)) != len(self.modalities):
             raise BenchmarkError(

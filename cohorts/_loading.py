@@ -104,4 +104,6 @@ def load_cohort(
     if path is not None and not path.exists():
         raise BenchmarkError(f"Cohort {name!r}: the path {str(path)!r} does not exist.")
     parsed: Any = parse_options(loader.options_type, options or {}, where=where)
-    return loader.load(path, parsed)
+    cohort = loader.load(path, parsed)
+    cohort.check_classes()
+    return cohort

@@ -226,9 +226,10 @@ def _patients(
     if options.patient is None:
         text = (
             "No patient column is declared, so every case counts as a patient of its own. If "
-            "patients have several cases, declare it: else folds may split a patient."
+            "patients have several cases, declare it: else folds split patients, scores are too "
+            "good and intervals too narrow."
         )
-        return cases, (Note("patients-unknown", "info", text),)
+        return cases, (Note("patients-unknown", "warning", text),)
     cells = main.frame[options.patient]
     missing = cells.index[cells.isna()].tolist()
     if missing:

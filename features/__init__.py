@@ -11,7 +11,14 @@ from features._blocks import (
 )
 from features._cache import FeatureCache
 from features._preprocess import CappedPCA, make_preprocessor
-from features._sets import FeatureSet, assemble, available_sets, build_blocks, select_sets
+from features._sets import (
+    FeatureSet,
+    assemble,
+    available_sets,
+    block_kinds,
+    build_blocks,
+    select_sets,
+)
 from features._tabular import TabularEncoder
 from features.imaging import decode_image, decode_mask, load_pixels, resize_image
 
@@ -34,6 +41,7 @@ __all__ = [
     "_embedding",
     "assemble",
     "available_sets",
+    "block_kinds",
     "build_blocks",
     "create_backbone",
     "decode_image",

@@ -59,6 +59,11 @@ class Backbone(NamedTuple):
     weights_id: str
 
     @property
+    def origin(self) -> str:
+        """Where the weights come from: as `weights_id`, with all random ones alike."""
+        return "random" if self.is_random else self.weights_id
+
+    @property
     def is_random(self) -> bool:
         """Whether the weights are random."""
         return self.weights_id.startswith("random:")
@@ -112,7 +117,8 @@ def normalise_pixels(pixels: NDArray[np.uint8]) -> torch.Tensor:
     Tensor of shape (n, 3, height, width), float32
         Grey on all three channels, minus ImageNet's mean, over its standard deviation.
     """
-    grey = torch.from_numpy(np.ascontiguousarray(pixels)).float().div_(255.0)[:, None]
+    # A copy, because decoded images are read-only.
+    grey = torch.from_numpy(np.array(pixels)).float().div_(255.0)[:, None]
     mean = torch.tensor(IMAGENET_MEAN)[None, :, None, None]
     std = torch.tensor(IMAGENET_STD)[None, :, None, None]
     return ((grey - mean) / std).contiguous(memory_format=torch.channels_last)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import pandas as pd
 
-from cohorts import Cohort, Column, Note, Registry
+from cohorts import Column, ImageModality, Note, Registry
 from features._cache import FeatureCache
 
 __all__ = [
@@ -40,7 +41,8 @@ class BlockSchema:
         ``image_features``: numbers computed from one image at a time.
         ``pixels``: one object column of `ImageRecord` tuples, for networks only.
     columns : tuple of Column
-        Their names are ``"<block>__<column>"``, unique in a cohort.
+        Their names are ``"<block>__<column>"``; no modality holds the separator, so they are
+        unique in a cohort.
     """
 
     name: str
@@ -66,26 +68,40 @@ class FeatureBlock:
         Indexed by case id, in cohort order; NaN where a case lacks the modality.
     notes : tuple of Note
         What the page must say, such as random weights.
+    settings : mapping
+        Everything that shapes the numbers besides the images, as plain values.
     """
 
     schema: BlockSchema
     frame: pd.DataFrame
     notes: tuple[Note, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.schema.column_names != list(self.frame.columns):
             raise ValueError(f"Block {self.schema.name!r}: schema and frame do not agree.")
 
+    def digest(self) -> str:
+        """Return the SHA-256 of columns, settings and values.
+
+        Pixels are hashed by the images' place in the cohort, whose fingerprint has the bytes.
+        """
+        digest = hashlib.sha256(repr((self.schema, sorted(self.settings.items()))).encode())
+        if self.schema.kind != "pixels":
+            digest.update(self.frame.to_csv().encode())
+        return digest.hexdigest()
+
 
 class FeatureExtractor(ABC, Generic[Options]):
-    """Turns the images of a cohort into a block of numbers, one image at a time.
+    """Turns the images of one modality into a block of numbers, one image at a time.
 
     Nothing here may learn from the data: what learns lives inside the fold.
 
     Class attributes
     ----------------
     name : str
-        Set by `register_extractor`; also the name of the block.
+        Set by `register_extractor`; also the name of the block, followed by ``_<modality>``
+        where a cohort has several image modalities.
     title : str
         One line for ``benchmark list features``.
     version : int
@@ -102,21 +118,44 @@ class FeatureExtractor(ABC, Generic[Options]):
     options_type: ClassVar[type]
     image_s: ClassVar[float]
 
-    @abstractmethod
-    def skip(self, cohort: Cohort) -> str | None:
-        """Return the reason why the cohort cannot have this block, or None."""
+    def resolve(self, images: ImageModality, options: Options) -> Options:  # noqa: ARG002  # the default decides nothing
+        """Return the options with everything decided that depends on the cohort as a whole.
+
+        With what comes back, new patients get the columns that the cohort got.
+        """
+        return options
 
     @abstractmethod
     def extract(
         self,
-        cohort: Cohort,
+        name: str,
+        cases: Sequence[str],
+        images: ImageModality,
         options: Options,
         *,
         cache: FeatureCache,
         random_state: int,
         progress: bool,
     ) -> FeatureBlock:
-        """Compute the block for every case, taking from the cache what is there."""
+        """Compute the block for every case, taking from the cache what is there.
+
+        Parameters
+        ----------
+        name : str
+            Of the block.
+        cases : sequence of str
+            Case ids.
+        images : ImageModality
+            Of the same cases; one that has none is NaN in the block.
+        options : options_type
+            As `resolve` returned them.
+        cache : FeatureCache
+            Where the numbers of an image are kept.
+        random_state : int
+            Seed for random weights, where no others can be had.
+        progress : bool
+            Show a bar.
+        """
 
 
 EXTRACTORS: Registry[FeatureExtractor[Any]] = Registry("feature")

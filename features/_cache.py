@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cohorts import ImageRecord
+from cohorts import ImageRecord, write_atomically
 
 __all__ = ["FeatureCache"]
 
@@ -76,16 +75,9 @@ class FeatureCache:
         """Write the array atomically."""
         if self.directory is None:
             return
-        path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                np.save(stream, values, allow_pickle=False)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        content = io.BytesIO()
+        np.save(content, values, allow_pickle=False)
+        write_atomically(self._path(key), content.getvalue())
 
     def load_many(self, keys: Sequence[str]) -> dict[str, NDArray[np.generic]]:
         """Return what is stored of `keys`."""

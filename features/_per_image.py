@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from cohorts import Cohort, Column, ColumnKind, ImageModality, ImageRecord
+from cohorts import BLOCK_SEPARATOR, Column, ColumnKind, ImageModality, ImageRecord, Note
 from features._blocks import BlockSchema, FeatureBlock
 from features._cache import FeatureCache
 
@@ -75,55 +75,48 @@ def extract_records(
 
 def image_block(
     name: str,
-    cohort: Cohort,
+    cases: Sequence[str],
+    images: ImageModality,
     features: Sequence[NamedFeature],
     extract: Callable[[Sequence[ImageRecord]], NDArray[np.float64]],
+    *,
+    settings: Mapping[str, Any],
+    notes: Sequence[Note] = (),
 ) -> FeatureBlock:
-    """Make a block of the images of all modalities, averaged over the images of a case.
+    """Make a block of the images of one modality, averaged over the images of a case.
 
     Parameters
     ----------
     name : str
-        Of the block.
-    cohort : Cohort
-        With at least one image modality.
+        Of the block; columns are ``<block>__<feature>``.
+    cases : sequence of str
+        Case ids.
+    images : ImageModality
+        Of the same cases.
     features : sequence of (name, unit, description)
         What `extract` returns for an image.
     extract : callable
         Records -> array of shape (n_records, n_features).
+    settings : mapping
+        What shaped the numbers.
+    notes : sequence of Note
+        What the page must say.
 
     Returns
     -------
     FeatureBlock
-        Columns ``<block>__<feature>``, or ``<block>__<modality>_<feature>`` where the cohort
-        has several image modalities; NaN for a case without an image.
+        NaN for a case without an image.
     """
-    parts = [
-        _modality_part(name, cohort, modality, features, extract) for modality in cohort.images
-    ]
-    columns = tuple(column for columns, _ in parts for column in columns)
-    values = np.hstack([part for _, part in parts])
-    schema = BlockSchema(name, cohort.images[0].name, "image_features", columns)
-    names = schema.column_names
-    return FeatureBlock(schema, pd.DataFrame(values, index=list(cohort.cases), columns=names))
-
-
-def _modality_part(
-    name: str,
-    cohort: Cohort,
-    modality: ImageModality,
-    features: Sequence[NamedFeature],
-    extract: Callable[[Sequence[ImageRecord]], NDArray[np.float64]],
-) -> tuple[list[Column], NDArray[np.float64]]:
-    prefix = "" if len(cohort.images) == 1 else f"{modality.name}_"
-    columns = [
-        Column(f"{name}__{prefix}{feature}", ColumnKind.NUMERIC, unit, description)
+    columns = tuple(
+        Column(f"{name}{BLOCK_SEPARATOR}{feature}", ColumnKind.NUMERIC, unit, description)
         for feature, unit, description in features
-    ]
-    owner = np.asarray([row for row, images in enumerate(modality.records) for _ in images])
-    values = np.full((cohort.n_cases, len(features)), np.nan)
+    )
+    owner = np.asarray([row for row, records in enumerate(images.records) for _ in records])
+    values = np.full((len(cases), len(features)), np.nan)
     if len(owner):
-        numbers = extract([record for images in modality.records for record in images])
+        numbers = extract([record for records in images.records for record in records])
         averaged = pd.DataFrame(numbers).groupby(owner).mean()
         values[averaged.index] = averaged.to_numpy()
-    return columns, values
+    schema = BlockSchema(name, images.name, "image_features", columns)
+    frame = pd.DataFrame(values, index=list(cases), columns=schema.column_names)
+    return FeatureBlock(schema, frame, tuple(notes), settings)

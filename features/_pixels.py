@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
-from cohorts import Cohort, Column, ColumnKind, ImageModality
+from cohorts import BLOCK_SEPARATOR, Column, ColumnKind, ImageModality
 from features._blocks import BlockSchema, FeatureBlock
 
 __all__ = ["pixels_block"]
 
 
-def pixels_block(cohort: Cohort, modality: ImageModality) -> FeatureBlock:
+def pixels_block(name: str, cases: Sequence[str], images: ImageModality) -> FeatureBlock:
     """Return the images of a modality as one object column of `ImageRecord` tuples.
 
     Nothing is decoded: networks decode what they train on or predict.
 
     Parameters
     ----------
-    cohort : Cohort
-        Gives the case ids, and whether the block is called ``image`` (a single image
-        modality) or ``image_<modality>``.
-    modality : ImageModality
-        One of the cohort's.
+    name : str
+        Of the block; its column is ``<block>__pixels``.
+    cases : sequence of str
+        Case ids.
+    images : ImageModality
+        Of the same cases.
 
     Returns
     -------
     FeatureBlock
-        Of kind ``pixels``, with the column ``image__<modality>``.
+        Of kind ``pixels``.
     """
-    name = "image" if len(cohort.images) == 1 else f"image_{modality.name}"
-    column = Column(f"image__{modality.name}", ColumnKind.CATEGORICAL)
-    cells = pd.Series(list(modality.records), index=list(cohort.cases), dtype=object)
-    frame = cells.to_frame(column.name)
-    return FeatureBlock(BlockSchema(name, modality.name, "pixels", (column,)), frame)
+    column = Column(f"{name}{BLOCK_SEPARATOR}pixels", ColumnKind.IMAGES)
+    cells = pd.Series(list(images.records), index=list(cases), dtype=object)
+    schema = BlockSchema(name, images.name, "pixels", (column,))
+    return FeatureBlock(schema, cells.to_frame(column.name))

@@ -69,7 +69,7 @@ class CappedPCA(TransformerMixin, BaseEstimator):
 
 
 def make_preprocessor(
-    blocks: Sequence[BlockSchema], *, scale: bool, n_components: int
+    blocks: Sequence[BlockSchema], *, scale: bool, n_components: int, random_state: int
 ) -> ColumnTransformer:
     """Build the unfitted transformer from a feature set's columns to a dense matrix.
 
@@ -81,6 +81,8 @@ def make_preprocessor(
         Standardise numbers, for models that feel units.
     n_components : int
         Principal components kept of a block wider than 256 columns.
+    random_state : int
+        Seed of the components' randomised solver.
 
     Returns
     -------
@@ -88,23 +90,24 @@ def make_preprocessor(
         To be fitted on training rows only.
     """
     steps = [
-        (block.name, _block_steps(block, scale, n_components), block.column_names)
+        (block.name, _block_steps(block, scale, n_components, random_state), block.column_names)
         for block in blocks
     ]
     return ColumnTransformer(steps, verbose_feature_names_out=False)
 
 
-def _block_steps(block: BlockSchema, scale: bool, n_components: int) -> Any:
+def _block_steps(block: BlockSchema, scale: bool, n_components: int, random_state: int) -> Any:
     if block.kind == "tabular":
         return TabularEncoder(block.columns, scale=scale)
     if block.kind == "image_features":
-        return _number_steps(len(block.columns), scale, n_components)
+        return _number_steps(len(block.columns), scale, n_components, random_state)
     raise ValueError(f"Block {block.name!r} holds pixels, which only networks can read.")
 
 
-def _number_steps(n_columns: int, scale: bool, n_components: int) -> Pipeline:
+def _number_steps(n_columns: int, scale: bool, n_components: int, random_state: int) -> Pipeline:
     # A case without an image takes the training median: neutral, and the same for every class.
     impute = SimpleImputer(strategy="median", keep_empty_features=True)
     if n_columns > WIDE_BLOCK:
-        return make_pipeline(impute, StandardScaler(), CappedPCA(n_components))
+        components = CappedPCA(n_components, random_state=random_state)
+        return make_pipeline(impute, StandardScaler(), components)
     return make_pipeline(impute, StandardScaler()) if scale else make_pipeline(impute)

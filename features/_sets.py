@@ -8,12 +8,34 @@ from typing import Any
 
 import pandas as pd
 
-from cohorts import BenchmarkError, Cohort, Column, TabularModality, parse_options, unknown_name
-from features._blocks import EXTRACTORS, BlockSchema, FeatureBlock
+from cohorts import (
+    BLOCK_SEPARATOR,
+    BenchmarkError,
+    Cohort,
+    Column,
+    ImageModality,
+    TabularModality,
+    parse_options,
+    unknown_name,
+)
+from features._blocks import (
+    EXTRACTORS,
+    BlockKind,
+    BlockSchema,
+    FeatureBlock,
+    FeatureExtractor,
+)
 from features._cache import FeatureCache
 from features._pixels import pixels_block
 
-__all__ = ["FeatureSet", "assemble", "available_sets", "build_blocks", "select_sets"]
+__all__ = [
+    "FeatureSet",
+    "assemble",
+    "available_sets",
+    "block_kinds",
+    "build_blocks",
+    "select_sets",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +60,32 @@ def available_sets(cohort: Cohort) -> tuple[FeatureSet, ...]:
     """
     tables = tuple(table.name for table in cohort.tables)
     _check_modality_names(tables)
-    extractors = tuple(spec.name for spec in EXTRACTORS if spec.skip(cohort) is None)
-    pixels = tuple(_pixels_name(cohort, modality.name) for modality in cohort.images)
+    extracted = _extracted_blocks(cohort)
+    by_extractor: dict[str, tuple[str, ...]] = {}
+    for name, (extractor, _) in extracted.items():
+        by_extractor[extractor.name] = (*by_extractor.get(extractor.name, ()), name)
+    pixels = tuple(_pixel_blocks(cohort))
     candidates = [FeatureSet("tabular", tables)] if len(tables) == 1 else []
     candidates += [FeatureSet(name, (name,)) for name in tables]
     candidates += [FeatureSet("tabular", tables)]
-    candidates += [FeatureSet(name, (name,)) for name in extractors]
-    candidates += [FeatureSet(f"{name}+tabular", (name, *tables)) for name in extractors]
-    candidates += [FeatureSet("all", (*extractors, *tables))]
-    candidates += [FeatureSet("image", pixels), FeatureSet("image+tabular", (*pixels, *tables))]
-    if not tables:
-        candidates = [one for one in candidates if not one.name.endswith("+tabular")]
-    if not pixels:
-        candidates = [one for one in candidates if one.name != "image+tabular"]
+    candidates += [FeatureSet(name, blocks) for name, blocks in by_extractor.items()]
+    if tables:
+        candidates += [
+            FeatureSet(f"{name}+tabular", (*blocks, *tables))
+            for name, blocks in by_extractor.items()
+        ]
+    candidates += [FeatureSet("all", (*extracted, *tables)), FeatureSet("image", pixels)]
+    if tables and pixels:
+        candidates += [FeatureSet("image+tabular", (*pixels, *tables))]
     return _first_of_each(candidates)
+
+
+def block_kinds(cohort: Cohort) -> dict[str, BlockKind]:
+    """Return the kind of every block that the cohort can have, before any is computed."""
+    kinds: dict[str, BlockKind] = {table.name: "tabular" for table in cohort.tables}
+    kinds |= dict.fromkeys(_extracted_blocks(cohort), "image_features")
+    kinds |= dict.fromkeys(_pixel_blocks(cohort), "pixels")
+    return kinds
 
 
 def select_sets(cohort: Cohort, names: Sequence[str] | None) -> tuple[FeatureSet, ...]:
@@ -107,19 +141,27 @@ def build_blocks(
         In the order of `names`.
     """
     tables = {table.name: table for table in cohort.tables}
-    pixels = {_pixels_name(cohort, modality.name): modality for modality in cohort.images}
+    pixels, extracted = _pixel_blocks(cohort), _extracted_blocks(cohort)
     blocks: dict[str, FeatureBlock] = {}
     for name in dict.fromkeys(names):
         if name in tables:
             blocks[name] = _tabular_block(tables[name])
         elif name in pixels:
-            blocks[name] = pixels_block(cohort, pixels[name])
+            blocks[name] = pixels_block(name, cohort.cases, pixels[name])
         else:
-            extractor = EXTRACTORS.get(name)
-            where = f"feature_options.{name}"
-            parsed: Any = parse_options(extractor.options_type, options.get(name, {}), where=where)
+            extractor, images = extracted[name]
+            where = f"feature_options.{extractor.name}"
+            parsed: Any = parse_options(
+                extractor.options_type, options.get(extractor.name, {}), where=where
+            )
             blocks[name] = extractor.extract(
-                cohort, parsed, cache=cache, random_state=random_state, progress=progress
+                name,
+                cohort.cases,
+                images,
+                extractor.resolve(images, parsed),
+                cache=cache,
+                random_state=random_state,
+                progress=progress,
             )
     return blocks
 
@@ -130,25 +172,37 @@ def assemble(blocks: Sequence[FeatureBlock]) -> pd.DataFrame:
 
 
 def _check_modality_names(tables: Sequence[str]) -> None:
-    taken = {"all", "image", "image+tabular", *EXTRACTORS.names()}
-    taken |= {f"{name}+tabular" for name in EXTRACTORS.names()}
+    stems = {"image", *EXTRACTORS.names()}
+    taken = {"all", *stems, *(f"{stem}+tabular" for stem in stems)}
     if len(tables) > 1:
         taken.add("tabular")
     for name in tables:
-        if name in taken or name.startswith("image_"):
+        if name in taken or name.startswith(tuple(f"{stem}_" for stem in stems)):
             raise BenchmarkError(
                 f"A tabular modality cannot be called {name!r}, because a feature set of that name "
                 f"means something else (taken: {', '.join(sorted(taken))}). Rename it."
             )
 
 
-def _pixels_name(cohort: Cohort, modality: str) -> str:
-    return "image" if len(cohort.images) == 1 else f"image_{modality}"
+def _pixel_blocks(cohort: Cohort) -> dict[str, ImageModality]:
+    return {_block_name("image", cohort, images): images for images in cohort.images}
+
+
+def _extracted_blocks(cohort: Cohort) -> dict[str, tuple[FeatureExtractor[Any], ImageModality]]:
+    return {
+        _block_name(extractor.name, cohort, images): (extractor, images)
+        for extractor in EXTRACTORS
+        for images in cohort.images
+    }
+
+
+def _block_name(stem: str, cohort: Cohort, images: ImageModality) -> str:
+    return stem if len(cohort.images) == 1 else f"{stem}_{images.name}"
 
 
 def _tabular_block(table: TabularModality) -> FeatureBlock:
     def prefixed(column: Column) -> Column:
-        return replace(column, name=f"{table.name}__{column.name}")
+        return replace(column, name=f"{table.name}{BLOCK_SEPARATOR}{column.name}")
 
     columns = tuple(prefixed(column) for column in table.columns)
     frame = table.table.set_axis([column.name for column in columns], axis=1)

@@ -9,7 +9,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from sklearn.base import BaseEstimator
 
 from cohorts import Cohort
-from features import BlockSchema
+from features import BlockKind, BlockSchema
 from models._registry import ModelSpec, register_model
 from models._settings import ModelSettings
 from models.networks import FusionNetworkClassifier
@@ -37,11 +37,11 @@ class _Network(ModelSpec):
     reads_tables: ClassVar[bool] = True
     compact: ClassVar[bool] = False
 
-    def accepts(self, blocks: Sequence[BlockSchema]) -> bool:
+    def accepts(self, kinds: Sequence[BlockKind]) -> bool:
         """Ask for exactly the kinds of block that the network has branches for."""
         wanted = {"pixels"} if self.reads_images else set()
         wanted |= {"tabular"} if self.reads_tables else set()
-        return {block.kind for block in blocks} == wanted
+        return set(kinds) == wanted
 
     def skip(self, cohort: Cohort) -> str | None:
         """Name the modality that the cohort lacks."""

@@ -10,7 +10,8 @@ from typing import Any
 import sklearn
 import skops.io
 
-from cohorts import BenchmarkError, __version__
+from cohorts import BenchmarkError, __version__, write_atomically
+from models._skops import load_skops
 from models.networks import FusionNetworkClassifier, load_network, save_network
 
 __all__ = ["TRUSTED_TYPES", "load_model", "save_model"]
@@ -77,7 +78,7 @@ def save_model(classifier: Any, folder: Path, *, metadata: Mapping[str, Any]) ->
         "scikit-learn": sklearn.__version__,
         **metadata,
     }
-    (folder / "model.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+    write_atomically(folder / "model.json", json.dumps(about, indent=1).encode("utf-8"))
 
 
 def load_model(folder: Path) -> Any:
@@ -90,18 +91,14 @@ def load_model(folder: Path) -> Any:
         names a type that no model of ours contains.
     """
     about = _read_metadata(folder)
-    if about["format"] == "network":
-        return load_network(folder)
-    path = folder / "model.skops"
     if about["scikit-learn"] != sklearn.__version__:
         raise BenchmarkError(
-            f"{path} was written with scikit-learn {about['scikit-learn']}, this is "
-            f"{sklearn.__version__}. Install that version to use the model."
+            f"The model in {str(folder)!r} was written with scikit-learn {about['scikit-learn']}, "
+            f"this is {sklearn.__version__}. Install that version to use the model."
         )
-    try:
-        return skops.io.load(path, trusted=list(TRUSTED_TYPES))
-    except skops.io.exceptions.UntrustedTypesFoundException as error:
-        raise BenchmarkError(f"{path} is refused: {' '.join(str(error).split())}") from None
+    if about["format"] == "network":
+        return load_network(folder)
+    return load_skops(folder / "model.skops", trusted=TRUSTED_TYPES)
 
 
 def _read_metadata(folder: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution
 from sklearn.base import BaseEstimator
 
 from cohorts import Cohort, Registry
-from features import BlockSchema
+from features import BlockKind, BlockSchema
 from models._settings import ModelSettings
 
 __all__ = ["MODELS", "ModelSpec", "register_model"]
@@ -55,9 +55,15 @@ class ModelSpec(ABC):
         """Whether the model is trained end to end by gradient descent on raw inputs."""
         return self.family == "deep"
 
-    def accepts(self, blocks: Sequence[BlockSchema]) -> bool:
-        """Whether a row of this model on these blocks makes sense; by default, no pixels."""
-        return all(block.kind != "pixels" for block in blocks)
+    def accepts(self, kinds: Sequence[BlockKind]) -> bool:
+        """Whether a row of this model on blocks of these kinds makes sense; by default, no pixels.
+
+        Parameters
+        ----------
+        kinds : sequence of {"tabular", "image_features", "pixels"}
+            One for each block of a feature set.
+        """
+        return "pixels" not in kinds
 
     def skip(self, cohort: Cohort) -> str | None:  # noqa: ARG002  # the default has no need of it
         """Return the reason why no row of this model can exist for the cohort, or None."""

@@ -16,7 +16,7 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from features import BlockSchema
+from features import BlockKind, BlockSchema
 from models._registry import MODELS, ModelSpec, register_model
 from models._settings import ModelSettings
 
@@ -155,9 +155,9 @@ class Stacking(ModelSpec):
     # One linear, one kernel and one tree model: cheap, and wrong in different ways.
     members = ("logistic_regression", "svm", "extra_trees")
 
-    def accepts(self, blocks: Sequence[BlockSchema]) -> bool:
+    def accepts(self, kinds: Sequence[BlockKind]) -> bool:
         """Fuse at least two blocks, none of them pixels."""
-        return super().accepts(blocks) and len(blocks) > 1
+        return super().accepts(kinds) and len(kinds) > 1
 
     def build(
         self,

@@ -1,5 +1,6 @@
 """Pages: self-contained HTML laid out from plain summaries."""
 
+from reports._formatting import duration, estimate, interval
 from reports._leaderboard import render_leaderboard
 
-__all__ = ["render_leaderboard"]
+__all__ = ["duration", "estimate", "interval", "render_leaderboard"]

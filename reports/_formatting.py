@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 __all__ = [
     "FILTERS",
     "breakable",
+    "count",
     "duration",
     "estimate",
     "interval",
@@ -118,6 +119,17 @@ def percent(share: float) -> str:
     return f"{share:.0%}"
 
 
+def count(cases: float) -> str:
+    """Return a number of cases; a mean over repeats has one decimal.
+
+    Examples
+    --------
+    >>> [count(cases) for cases in (12.0, 1234, 8.4)]
+    ['12', '1,234', '8.4']
+    """
+    return f"{cases:,.0f}" if float(cases).is_integer() else f"{cases:,.1f}"
+
+
 def printable(text: str) -> str:
     r"""Return the text without control characters, which no page can hold.
 
@@ -176,6 +188,7 @@ FILTERS: dict[str, Any] = {
     "breakable": breakable,
     "estimate": estimate,
     "interval": interval,
+    "count": count,
     "duration": duration,
     "percent": percent,
 }

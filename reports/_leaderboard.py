@@ -242,7 +242,7 @@ def _confusions(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     return tables
 
 
-def _shares(counts: Sequence[int]) -> list[dict[str, Any]]:
+def _shares(counts: Sequence[float]) -> list[dict[str, Any]]:
     total = sum(counts)
     shares = [count / total if total else 0.0 for count in counts]
     return [

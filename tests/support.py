@@ -28,6 +28,7 @@ TINY: dict[str, Any] = {
     "outer": {"n_splits": 3},
     "inner": {"n_splits": 2, "n_trials": 2},
     "evaluation": {"n_resamples": 200},
+    "feature_options": {"embedding": {"backbone": "resnet10t", "image_size": 32}},
     "model_settings": {
         "n_trees": 20,
         "max_rounds": 15,
@@ -50,7 +51,9 @@ def tiny_config(**values: Any) -> Config:
     return load_config(None, {**TINY, **values})
 
 
-def prepared(cohort: Cohort, features: Sequence[str], models: Sequence[str], **values: Any):
+def prepared(
+    cohort: Cohort, features: Sequence[str], models: Sequence[str], **values: Any
+) -> Preparation:
     """Return what a run starts from, for a cohort that no loader makes."""
     config = tiny_config(features=list(features), models=list(models), **values)
     plan = make_plan(cohort, config)
@@ -62,7 +65,13 @@ def prepared(cohort: Cohort, features: Sequence[str], models: Sequence[str], **v
 def task_factory(ready: Preparation) -> TaskFactory:
     """Return the maker of cell tasks, with all blocks computed."""
     names = [name for one in ready.plan.sets for name in one.blocks]
-    blocks = build_blocks(ready.cohort, names, options={}, cache=FeatureCache(None), random_state=0)
+    blocks = build_blocks(
+        ready.cohort,
+        names,
+        options=ready.config.feature_options,
+        cache=FeatureCache(None),
+        random_state=0,
+    )
     return TaskFactory(ready.config, ready.cohort, ready.plan.sets, blocks, ready.splits)
 
 

@@ -91,10 +91,10 @@ def build_board(
             continue
         proba = values.reshape(n_repeats, len(cases), len(classes))
         rows[_row_key(key)] = Predictions(y_true, proba, folds, codes[positive_class])
-    # Drawing within class and fold keeps every fold's classes alive in every resample.
-    strata = y_true * (folds.max() + 1) + folds[0]
     patients = about["patient"].to_numpy(dtype=object)
-    weights = patient_weights(patients, strata, n_resamples=n_resamples, random_state=random_state)
+    # Within classes only: a stratum of m patients understates its variance by 1/m, so finer
+    # strata, such as class × fold, would make the intervals of a rare class too narrow.
+    weights = patient_weights(patients, y_true, n_resamples=n_resamples, random_state=random_state)
     return Board(rows, cases, patients, weights, incomplete)
 
 

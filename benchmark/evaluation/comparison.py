@@ -1,4 +1,4 @@
-"""Paired differences between two rows of a board."""
+"""Paired differences between predictions of the same cases."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmark.evaluation.board import Board, RowKey
 from benchmark.evaluation.intervals import percentile_interval
-from benchmark.evaluation.metrics import Metric, evaluate
+from benchmark.evaluation.metrics import Metric, Predictions, evaluate
 
 __all__ = ["Difference", "paired_difference"]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Score of the first row minus score of the second, on the same cases.
+    """Score of the first minus score of the second, on the same cases.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Difference:
     first, second : float
         The two scores.
     verdict : {"better", "worse", "cannot tell"}
-        Whether the interval lies on one side of zero, seen from the first row.
+        Whether the interval lies on one side of zero, seen from the first.
     """
 
     value: float
@@ -37,29 +37,33 @@ class Difference:
 
 
 def paired_difference(
-    board: Board, first: RowKey, second: RowKey, metric: Metric, *, confidence: float
+    first: Predictions,
+    second: Predictions,
+    metric: Metric,
+    *,
+    weights: NDArray[np.float64],
+    confidence: float,
 ) -> Difference:
-    """Compare two rows by the same bootstrap draw of the patients.
+    """Compare two sets of predictions of the same cases by the same draw of the patients.
 
     The interval answers for the choice of patients, given these fitted models; it does
     not hold the variation that refitting them would add.
 
     Parameters
     ----------
-    board : Board
-        With both rows.
-    first, second : tuple of (str, str)
-        (features, model).
+    first, second : Predictions
+        Of the same cases, in the same folds.
     metric : Metric
         What is compared.
+    weights : ndarray of shape (n_resamples, n_cases)
+        Bootstrap multiplicities, as in `Board.weights`.
     confidence : float
         Coverage of the interval.
     """
-    one, other = board.rows[first], board.rows[second]
-    drawn = evaluate(metric, one, board.weights) - evaluate(metric, other, board.weights)
+    drawn = evaluate(metric, first, weights) - evaluate(metric, second, weights)
     low, high = percentile_interval(drawn, confidence=confidence)
-    first_value = float(evaluate(metric, one)[0])
-    second_value = float(evaluate(metric, other)[0])
+    first_value = float(evaluate(metric, first)[0])
+    second_value = float(evaluate(metric, second)[0])
     return Difference(
         value=first_value - second_value,
         ci_low=low,

@@ -48,11 +48,15 @@ def mean_roc_curve(
     return GRID, np.asarray(np.mean(curves, axis=0))
 
 
-def confusion_counts(predictions: Predictions) -> list[list[int]]:
-    """Return counts of shape (n_classes observed, n_classes most probable), each case once."""
-    predicted = predictions.pooled.argmax(axis=1)
+def confusion_counts(predictions: Predictions) -> list[list[float]]:
+    """Return counts of shape (n_classes observed, n_classes most probable), each case once.
+
+    With several repeats, the mean of their counts.
+    """
     labels = range(predictions.n_classes)
-    counts: list[list[int]] = confusion_matrix(
-        predictions.y_true, predicted, labels=labels
-    ).tolist()
+    repeats = [
+        confusion_matrix(predictions.y_true, proba.argmax(axis=1), labels=labels)
+        for proba in predictions.y_proba
+    ]
+    counts: list[list[float]] = np.mean(repeats, axis=0).tolist()
     return counts

@@ -44,14 +44,6 @@ class Predictions:
     positive_index: int
 
     @property
-    def pooled(self) -> Array:
-        """Probabilities averaged over repeats: shape (n_cases, n_classes).
-
-        Repeats are not new patients: each case counts once.
-        """
-        return np.asarray(self.y_proba.mean(axis=0))
-
-    @property
     def n_classes(self) -> int:
         """Number of classes."""
         return int(self.y_proba.shape[2])
@@ -124,6 +116,8 @@ def _register(
     high: float = 1.0,
 ) -> Callable[[MetricFunction], MetricFunction]:
     def decorate(function: MetricFunction) -> MetricFunction:
+        if name in METRICS:
+            raise ValueError(f"A metric named {name!r} is already registered.")
         METRICS[name] = Metric(
             name, title, short, description, greater_is_better, low, high, function
         )
@@ -212,10 +206,15 @@ def _roc_auc_macro(predictions: Predictions, weights: Array) -> Array:
 
 
 def _confusion(predictions: Predictions, weights: Array) -> Array:
-    """Weighted counts of shape (n_resamples, n_classes true, n_classes predicted)."""
+    """Weighted counts of shape (n_resamples, n_classes true, n_classes predicted).
+
+    Repeats are not new patients: each case counts once, shared evenly among its repeats. The
+    repeats' probabilities are not averaged first, which would score an ensemble that nobody
+    will have.
+    """
     n = predictions.n_classes
-    predicted = predictions.pooled.argmax(axis=1)
-    cell = np.eye(n * n)[predictions.y_true * n + predicted]
+    predicted = predictions.y_proba.argmax(axis=2)
+    cell = np.eye(n * n)[predictions.y_true * n + predicted].mean(axis=0)
     return np.asarray((weights @ cell).reshape(len(weights), n, n))
 
 
@@ -297,27 +296,30 @@ def _specificity(predictions: Predictions, weights: Array) -> Array:
     "brier",
     "Brier score",
     "Brier",
-    "Mean squared distance between the predicted probabilities and what happened, summed over "
-    "classes: 0 is perfect, 2 is certain and wrong. Lower is better.",
+    "Mean squared distance between the predicted probabilities and what happened: 0 is perfect. "
+    "Of three classes or more it is summed over classes and 2 is certain and wrong; of two it is "
+    "that of one class, and 1 is. Lower is better.",
     greater_is_better=False,
     high=2.0,
 )
 def _brier(predictions: Predictions, weights: Array) -> Array:
     observed = np.eye(predictions.n_classes)[predictions.y_true]
-    loss = ((predictions.pooled - observed) ** 2).sum(axis=1)
-    return _ratio(weights @ loss, weights.sum(axis=1))
+    loss = ((predictions.y_proba - observed) ** 2).sum(axis=2).mean(axis=0)
+    # Brier (1950) sums over classes; for two classes everybody quotes the half of that.
+    scale = 0.5 if predictions.n_classes == 2 else 1.0
+    return _ratio(weights @ (scale * loss), weights.sum(axis=1))
 
 
 @_register(
     "log_loss",
     "Log loss",
     "Log loss",
-    "Mean negative logarithm of the probability given to the observed class. Lower is better; "
-    "confident misses cost most.",
+    "Mean negative logarithm of the probability given to the observed class, which counts as no "
+    "less than one in ten million. Lower is better; confident misses cost most.",
     greater_is_better=False,
     high=float("inf"),
 )
 def _log_loss(predictions: Predictions, weights: Array) -> Array:
-    given = predictions.pooled[np.arange(len(predictions.y_true)), predictions.y_true]
-    loss = -np.log(np.clip(given, LOG_CLIP, 1.0))
+    given = predictions.y_proba[:, np.arange(len(predictions.y_true)), predictions.y_true]
+    loss = -np.log(np.clip(given, LOG_CLIP, 1.0)).mean(axis=0)
     return _ratio(weights @ loss, weights.sum(axis=1))

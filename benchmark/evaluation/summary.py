@@ -6,18 +6,23 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 
 from benchmark.evaluation.board import Board, RowKey
 from benchmark.evaluation.curves import confusion_counts, mean_roc_curve
-from benchmark.evaluation.metrics import METRICS
-from benchmark.evaluation.verdict import FUSION_MODELS, fusion_verdicts
+from benchmark.evaluation.metrics import METRICS, Predictions, evaluate
+from benchmark.evaluation.verdict import FUSION_MODELS, Contestants, FoldKey, fusion_verdicts
 
 __all__ = ["RunRecord", "leaderboard_table", "summarise"]
 
 SUMMARY_SCHEMA_VERSION = 1
+
+TOO_NARROW = " Patients are not recorded: where one has several cases they are too narrow."
+
+FAILED_FOLDS = "{n} of {total} folds failed; the first: {reason}"
 
 # Rows whose curves and confusion tables are drawn.
 N_LEADING = 4
@@ -39,8 +44,8 @@ class RunRecord:
         ``scores.parquet``.
     board : Board
         Aligned predictions.
-    families : mapping of str to str
-        Model -> family.
+    inner : DataFrame
+        ``inner_predictions.parquet``: what choices between rows may be made on.
     """
 
     name: str
@@ -48,7 +53,12 @@ class RunRecord:
     plan: pd.DataFrame
     scores: pd.DataFrame
     board: Board
-    families: Mapping[str, str]
+    inner: pd.DataFrame
+
+    @property
+    def families(self) -> dict[str, str]:
+        """Model -> family."""
+        return dict(zip(self.plan["model"], self.plan["family"], strict=True))
 
     @property
     def evaluation(self) -> Mapping[str, Any]:
@@ -72,9 +82,8 @@ def summarise(record: RunRecord) -> dict[str, Any]:
     """
     description, cohort = record.description, record.description["cohort"]
     config, primary = description["config"], record.evaluation["primary"]
-    positive = cohort["positive_class"]
     notes_of_rows = _row_notes(record.plan)
-    metrics = [_metric(name, positive) for name in METRICS]
+    metrics = [_metric(name, cohort) for name in METRICS]
     rows = _rows(record, primary, notes_of_rows)
     return {
         "schema_version": SUMMARY_SCHEMA_VERSION,
@@ -84,7 +93,7 @@ def summarise(record: RunRecord) -> dict[str, Any]:
         "sonobench_version": description["versions"]["sonobench"],
         "preset": config["preset"],
         "simulation": cohort["simulation"],
-        "cohort": cohort,
+        "cohort": cohort | {"patients_sentence": _patients_sentence(cohort)},
         "notes": _notes(description, record.plan),
         "protocol": _protocol(config, cohort),
         "primary": primary,
@@ -92,11 +101,14 @@ def summarise(record: RunRecord) -> dict[str, Any]:
         "verdicts": fusion_verdicts(
             record.board,
             METRICS[primary],
-            families=record.families,
-            inner_scores=_inner_scores(record.plan, primary),
-            row_notes=notes_of_rows,
-            title=_metric(primary, positive)["title"],
-            unit="patients" if cohort["patients_known"] else "independent cases",
+            Contestants(
+                families=record.families,
+                inner_scores=_inner_scores(record, primary),
+                notes=notes_of_rows,
+                n_trials=_n_trials(record.plan),
+            ),
+            title=_metric(primary, cohort)["title"],
+            unit=_units(cohort),
             confidence=record.evaluation["confidence"],
         ),
         "rows": rows,
@@ -130,8 +142,8 @@ def leaderboard_table(summary: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(records).astype({"n_cases": "Int64"})
 
 
-def _metric(name: str, positive: str) -> dict[str, Any]:
-    metric = METRICS[name]
+def _metric(name: str, cohort: Mapping[str, Any]) -> dict[str, Any]:
+    metric, positive = METRICS[name], cohort["positive_class"]
 
     def filled(text: str) -> str:
         return text.replace("{positive}", positive)
@@ -230,22 +242,30 @@ def _unscored(record: RunRecord) -> list[dict[str, Any]]:
     for (features, model), cells in record.plan.groupby(["features", "model"], sort=False):
         if (features, model) in record.board.rows:
             continue
-        failed = cells[cells["status"] == "failed"]
-        skipped = cells[cells["status"] == "skipped"]
-        reason = str((failed if len(failed) else skipped)["reason"].iloc[0])
-        if len(failed):
-            reason = f"{len(failed)} of {len(cells)} folds failed; the first: {reason}"
+        skipped = bool((cells["status"] == "skipped").all())
         rows.append(
             {
                 "features": features,
                 "model": model,
-                "family": record.families.get(str(model), ""),
-                "status": "failed" if len(failed) else "skipped",
-                "reason": reason,
-                "n_cells": len(cells) if len(failed) else 0,
+                "family": record.families[str(model)],
+                "status": "skipped" if skipped else "failed",
+                "reason": _why_unscored(record, cells),
+                "n_cells": 0 if skipped else len(cells),
             }
         )
     return rows
+
+
+def _why_unscored(record: RunRecord, cells: pd.DataFrame) -> str:
+    for status, form in (("skipped", "{reason}"), ("failed", FAILED_FOLDS)):
+        part = cells[cells["status"] == status]
+        if len(part):
+            return form.format(n=len(part), total=len(cells), reason=part["reason"].iloc[0])
+    row = (str(cells["features"].iloc[0]), str(cells["model"].iloc[0]))
+    return (
+        f"{record.board.incomplete[row]} predictions are missing, stand twice or belong to another "
+        "fold than planned: the row cannot be scored beside the others."
+    )
 
 
 def _row_notes(plan: pd.DataFrame) -> dict[RowKey, list[str]]:
@@ -265,16 +285,29 @@ def _notes(description: Mapping[str, Any], plan: pd.DataFrame) -> list[dict[str,
     return sorted(unique.values(), key=lambda note: note["severity"] != "warning")
 
 
-def _inner_scores(plan: pd.DataFrame, primary: str) -> dict[RowKey, float]:
-    found: dict[RowKey, list[float]] = {}
-    ok = plan[plan["status"] == "ok"]
-    for features, model, scores in zip(
-        ok["features"], ok["model"], ok["inner_scores"], strict=True
-    ):
-        value = _loads(scores, {}).get(primary)
-        if value is not None and math.isfinite(value):
-            found.setdefault((features, model), []).append(value)
-    return {row: sum(values) / len(values) for row, values in found.items()}
+def _inner_scores(record: RunRecord, primary: str) -> dict[RowKey, dict[FoldKey, float]]:
+    """Score the inner predictions of each outer fold by the primary metric."""
+    cohort = record.description["cohort"]
+    classes = [one["name"] for one in cohort["classes"]]
+    codes = {name: k for k, name in enumerate(classes)}
+    found: dict[RowKey, dict[FoldKey, float]] = {}
+    for key, part in record.inner.groupby(["features", "model", "repeat", "fold"], sort=False):
+        features, model, repeat, fold = cast("tuple[str, str, int, int]", key)
+        predictions = Predictions(
+            part["label"].map(codes).to_numpy(dtype=np.intp),
+            part[[f"p_{name}" for name in classes]].to_numpy(dtype=np.float64)[None],
+            part["inner_fold"].to_numpy(dtype=np.intp)[None],
+            codes[cohort["positive_class"]],
+        )
+        value = float(evaluate(METRICS[primary], predictions)[0])
+        if math.isfinite(value):
+            found.setdefault((features, model), {})[repeat, fold] = value
+    return found
+
+
+def _n_trials(plan: pd.DataFrame) -> dict[RowKey, int]:
+    requested = plan.groupby(["features", "model"])["n_trials_requested"].max().fillna(0)
+    return {cast("RowKey", key): int(value) for key, value in requested.items()}
 
 
 def _loads(text: Any, empty: Any) -> Any:
@@ -286,7 +319,7 @@ def _protocol(config: Mapping[str, Any], cohort: Mapping[str, Any]) -> dict[str,
     repeats = "repeat" if outer["n_repeats"] == 1 else "repeats"
     return {
         "outer": f"{outer['n_splits']} folds, {outer['n_repeats']} {repeats}, stratified by class, "
-        f"grouped by {_group_unit(cohort)}",
+        f"{_units(cohort)} kept whole",
         "inner": f"{inner['n_splits']} folds of each training part, grouped likewise",
         "n_trials": inner["n_trials"],
         "n_resamples": evaluation["n_resamples"],
@@ -302,23 +335,37 @@ def _protocol(config: Mapping[str, Any], cohort: Mapping[str, Any]) -> dict[str,
             "lean towards the rarer classes and are not calibrated: Brier score and log loss pay "
             "for it.",
             "ROC AUC is computed within each outer fold and averaged; the other scores are pooled "
-            "over all folds, each case once, at the most probable class.",
+            "over all folds, each case once, at the most probable class. Repeats are averaged "
+            "score by score, never their probabilities.",
             f"Intervals are {evaluation['confidence']:.0%} percentile intervals of "
-            f"{evaluation['n_resamples']} bootstrap resamples of patients, drawn once for all rows "
-            "and stratified by class and fold. They hold the fitted models fixed and so leave out "
-            "the variation of refitting them.",
+            f"{evaluation['n_resamples']} bootstrap resamples of {_units(cohort)}, drawn once for "
+            "all rows and stratified by class. They hold the fitted models fixed and so leave out "
+            "the variation of refitting them." + ("" if cohort["patients_known"] else TOO_NARROW),
             "The first rows of a long board are partly lucky: the best score is an optimistic "
             "estimate of that row's own performance.",
         ],
     }
 
 
-def _group_unit(cohort: Mapping[str, Any]) -> str:
+def _patients_sentence(cohort: Mapping[str, Any]) -> str:
+    """Say what stands for patients where none are recorded; empty where they are."""
     if cohort["patients_known"]:
-        return "patient"
+        return ""
     if cohort["n_patients"] < cohort["n_cases"]:
-        return "group of near-duplicate images (patients are not recorded)"
-    return "case (patients are not recorded)"
+        return (
+            "Patients are not recorded; near-duplicate images are kept together, which makes "
+            f"{cohort['n_patients']} groups."
+        )
+    return "Patients are not recorded, so every case counts as a patient of its own."
+
+
+def _units(cohort: Mapping[str, Any]) -> str:
+    """Name what folds keep whole and the bootstrap draws, in the plural."""
+    if cohort["patients_known"]:
+        return "patients"
+    if cohort["n_patients"] < cohort["n_cases"]:
+        return "groups of near-duplicate images"
+    return "cases"
 
 
 def _cost(record: RunRecord) -> dict[str, Any]:

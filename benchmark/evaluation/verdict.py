@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from benchmark.evaluation.board import Board, RowKey
 from benchmark.evaluation.comparison import Difference, paired_difference
-from benchmark.evaluation.metrics import Metric
+from benchmark.evaluation.metrics import Metric, Predictions
 
-__all__ = ["QUESTION", "fusion_verdicts"]
+__all__ = ["QUESTION", "Contestants", "FoldKey", "Opponent", "choose_opponent", "fusion_verdicts"]
 
 QUESTION = "Does fusion beat the best classical model here?"
 
@@ -18,22 +22,117 @@ FUSION_MODELS = ("late_fusion", "compact_fusion")
 
 NOT_COMPETING = ("baseline", "deep")
 
+# Chosen rows that the sentence names; a board of many folds can have a dozen.
+N_NAMED = 3
+
+FoldKey = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Contestants:
+    """What the sentence needs to know about the rows besides their predictions.
+
+    Attributes
+    ----------
+    families : mapping of str to str
+        Model -> family.
+    inner_scores : mapping of row to mapping of (repeat, fold) to float
+        The metric on the inner folds of each outer fold.
+    notes : mapping of row to sequence of str
+        Codes of the notes on each row.
+    n_trials : mapping of row to int
+        Parameter settings tried per fold.
+    """
+
+    families: Mapping[str, str]
+    inner_scores: Mapping[RowKey, Mapping[FoldKey, float]]
+    notes: Mapping[RowKey, Sequence[str]]
+    n_trials: Mapping[RowKey, int]
+
+    def classical(self, board: Board) -> list[RowKey]:
+        """Return the scored classical rows that the inner folds can choose between."""
+        return [
+            row
+            for row in board.rows
+            if self.families[row[1]] not in NOT_COMPETING and row in self.inner_scores
+        ]
+
+
+@dataclass(frozen=True)
+class Opponent:
+    """The best classical model, chosen anew in every outer fold.
+
+    Attributes
+    ----------
+    predictions : Predictions
+        In each fold those of the row that was chosen there.
+    chosen : mapping of row to int
+        In how many folds each row was chosen, most often first.
+    """
+
+    predictions: Predictions
+    chosen: Mapping[RowKey, int]
+
+
+def choose_opponent(
+    board: Board, rows: Sequence[RowKey], contestants: Contestants, metric: Metric
+) -> Opponent | None:
+    """Choose a row inside each outer fold by its inner score there, and join the predictions.
+
+    "The best of forty rows", chosen on scores of the very cases that it is then scored on,
+    is too good, whether those scores are outer ones or inner ones averaged over folds:
+    together the training parts hold every case. Inside a fold, the choice sees the training
+    part alone; it is one more step of tuning.
+
+    Parameters
+    ----------
+    board : Board
+        With all of `rows`.
+    rows : sequence of (features, model)
+        To choose between.
+    contestants : Contestants
+        Their inner scores.
+    metric : Metric
+        What is compared.
+
+    Returns
+    -------
+    Opponent or None
+        None where a fold has no row with an inner score.
+    """
+    if not rows:
+        return None
+    template = board.rows[rows[0]]
+    proba = np.empty_like(template.y_proba)
+    chosen: Counter[RowKey] = Counter()
+    best_of = max if metric.greater_is_better else min
+    for repeat, folds in enumerate(template.folds):
+        for fold in np.unique(folds).tolist():
+            scores = {
+                row: found[repeat, fold]
+                for row in rows
+                if (repeat, fold) in (found := contestants.inner_scores[row])
+            }
+            if not scores:
+                return None
+            best = best_of(scores, key=lambda row, scores=scores: scores[row])  # type: ignore[misc]  # the default binds the loop's value
+            cases = folds == fold
+            proba[repeat, cases] = board.rows[best].y_proba[repeat, cases]
+            chosen[best] += 1
+    joined = Predictions(template.y_true, proba, template.folds, template.positive_index)
+    return Opponent(joined, dict(chosen.most_common()))
+
 
 def fusion_verdicts(
     board: Board,
     metric: Metric,
+    contestants: Contestants,
     *,
-    families: Mapping[str, str],
-    inner_scores: Mapping[RowKey, float],
-    row_notes: Mapping[RowKey, Sequence[str]],
     title: str,
     unit: str,
     confidence: float,
 ) -> list[dict[str, Any]]:
-    """Compare each fusion network with the classical row that the inner folds chose.
-
-    Choosing the opponent by its outer score would favour it: the best of forty noisy
-    numbers is too good. The inner folds, which no outer score depends on, choose it.
+    """Compare each fusion network with the classical model that the inner folds choose.
 
     Parameters
     ----------
@@ -41,12 +140,8 @@ def fusion_verdicts(
         Scored rows.
     metric : Metric
         The primary one.
-    families : mapping of str to str
-        Model -> family.
-    inner_scores : mapping of row to float
-        Mean of the primary metric on the inner folds.
-    row_notes : mapping of row to sequence of str
-        Codes of the notes on each row.
+    contestants : Contestants
+        About the rows.
     title : str
         The metric with the positive class filled in.
     unit : str
@@ -60,27 +155,25 @@ def fusion_verdicts(
         One for each fusion row, or one that says why there is none.
     """
     fusions = [row for model in FUSION_MODELS for row in board.rows if row[1] == model]
-    classical = {
-        row: inner_scores[row]
-        for row in board.rows
-        if families[row[1]] not in NOT_COMPETING and row in inner_scores
-    }
-    if not fusions or not classical:
+    classical = contestants.classical(board)
+    opponent = choose_opponent(board, classical, contestants, metric)
+    if not fusions or opponent is None:
         missing = "fusion network" if not fusions else "classical model"
         return [_unanswered(f"This run scored no {missing}, so the question stays open.")]
-    best = (max if metric.greater_is_better else min)(classical, key=lambda row: classical[row])
-    return [
-        _verdict(
-            row,
-            best,
-            paired_difference(board, row, best, metric, confidence=confidence),
-            title=title,
-            drawn=f"{len(set(board.patients))} {unit}",
+    found = []
+    for row in fusions:
+        difference = paired_difference(
+            board.rows[row],
+            opponent.predictions,
+            metric,
+            weights=board.weights,
             confidence=confidence,
-            random_weights="random-weights" in row_notes.get(row, ()),
         )
-        for row in fusions
-    ]
+        drawn = f"{len(set(board.patients))} {unit}"
+        comparison = _comparison(row, opponent, difference, title, drawn, confidence)
+        sentences = [comparison, *_caveats(row, opponent, classical, contestants)]
+        found.append(_verdict(row, opponent, difference, " ".join(sentences)))
+    return found
 
 
 def _unanswered(sentence: str) -> dict[str, Any]:
@@ -91,40 +184,20 @@ def _unanswered(sentence: str) -> dict[str, Any]:
         "difference": None,
         "fusion": None,
         "classical": None,
+        "opponents": [],
     }
 
 
 def _verdict(
-    fusion: RowKey,
-    classical: RowKey,
-    difference: Difference,
-    *,
-    title: str,
-    drawn: str,
-    confidence: float,
-    random_weights: bool,
+    fusion: RowKey, opponent: Opponent, difference: Difference, sentence: str
 ) -> dict[str, Any]:
-    answer = {"better": "yes", "worse": "no", "cannot tell": "cannot tell"}[difference.verdict]
-    opening = {
-        "yes": f"Yes: {fusion[1]} beats it.",
-        "no": f"No: {fusion[1]} does worse.",
-        "cannot tell": f"It cannot be told for {fusion[1]} on these {drawn}.",
-    }[answer]
-    low, high = _signed(difference.ci_low), _signed(difference.ci_high)
-    sentence = (
-        f"{opening} {title}: {difference.first:.2f} for {fusion[1]} ({fusion[0]}) against "
-        f"{difference.second:.2f} for {classical[1]} ({classical[0]}), the classical model that "
-        f"the inner folds chose; a difference of {_signed(difference.value)} "
-        f"({confidence:.0%} interval {low} to {high}), paired on the same {drawn}."
-    )
-    if random_weights:
-        sentence += (
-            " The network started from random weights because no pretrained ones could be loaded, "
-            "so this says nothing about a pretrained network."
-        )
+    opponents = [
+        {"features": features, "model": model, "n_folds": n_folds}
+        for (features, model), n_folds in opponent.chosen.items()
+    ]
     return {
         "question": QUESTION,
-        "answer": answer,
+        "answer": _answer(difference),
         "sentence": sentence,
         "difference": {
             "value": difference.value,
@@ -132,10 +205,91 @@ def _verdict(
             "ci_high": difference.ci_high,
         },
         "fusion": {"features": fusion[0], "model": fusion[1]},
-        "classical": {"features": classical[0], "model": classical[1]},
+        # The row that was chosen most often stands for the opponent in the figures.
+        "classical": {key: opponents[0][key] for key in ("features", "model")},
+        "opponents": opponents,
     }
 
 
-def _signed(value: float) -> str:
-    """Two decimals with a sign, and a real minus."""
-    return f"{value:+.2f}".replace("-", "−")
+def _answer(difference: Difference) -> str:
+    return {"better": "yes", "worse": "no", "cannot tell": "cannot tell"}[difference.verdict]
+
+
+def _comparison(
+    fusion: RowKey,
+    opponent: Opponent,
+    difference: Difference,
+    title: str,
+    drawn: str,
+    confidence: float,
+) -> str:
+    opening = {
+        "better": f"Yes: {fusion[1]} beats it.",
+        "worse": f"No: {fusion[1]} does worse.",
+        "cannot tell": f"It cannot be told for {fusion[1]} on these {drawn}.",
+    }[difference.verdict]
+    decimals = _decimals(difference)
+    value, low, high = (
+        _signed(number, decimals)
+        for number in (difference.value, difference.ci_low, difference.ci_high)
+    )
+    return (
+        f"{opening} {title}: {difference.first:.2f} for {fusion[1]} ({fusion[0]}) against "
+        f"{difference.second:.2f} for the best classical model, chosen anew inside each fold by "
+        f"its inner folds ({_name_chosen(opponent)}); a difference of {value} ({confidence:.0%} "
+        f"interval {low} to {high}), paired on the same {drawn}."
+    )
+
+
+def _name_chosen(opponent: Opponent) -> str:
+    total = sum(opponent.chosen.values())
+    named = [
+        f"{model} on {features} in {n_folds} of {total} folds"
+        for (features, model), n_folds in list(opponent.chosen.items())[:N_NAMED]
+    ]
+    n_others = len(opponent.chosen) - len(named)
+    return ", ".join(named) + (f", and {n_others} other row(s)" if n_others else "")
+
+
+def _caveats(
+    fusion: RowKey, opponent: Opponent, classical: Sequence[RowKey], contestants: Contestants
+) -> list[str]:
+    """Say in what the two sides were not equal."""
+    notes = contestants.notes
+    caveats = []
+    if "random-weights" in notes.get(fusion, ()):
+        caveats.append(
+            "The network started from random weights because no pretrained ones could be loaded, "
+            "so this says nothing about a pretrained network."
+        )
+    n_random = sum("random-weights" in notes.get(row, ()) for row in classical)
+    if n_random:
+        caveats.append(
+            f"{n_random} of {len(classical)} classical rows rest on embeddings from random "
+            "weights, so the classical side had no pretrained ones."
+        )
+    if any({"expert-mask", "mask-presence"} & set(notes.get(row, ())) for row in opponent.chosen):
+        caveats.append(
+            "The classical side measured inside masks that came with the data; the network does "
+            "not see them."
+        )
+    most = max(contestants.n_trials.get(row, 0) for row in opponent.chosen)
+    own = contestants.n_trials.get(fusion, 0)
+    if most != own:
+        tried = f"{own} settings" if own else "one setting, not tuned"
+        caveats.append(
+            f"Per fold the classical side tried up to {most} settings of a row, the network "
+            f"{tried}."
+        )
+    return caveats
+
+
+def _decimals(difference: Difference) -> int:
+    """Two, or three where an end of the interval would round to zero."""
+    ends = (difference.ci_low, difference.ci_high)
+    return 3 if any(round(abs(end), 2) == 0 for end in ends) else 2
+
+
+def _signed(value: float, decimals: int) -> str:
+    """Format with a sign, and a real minus."""
+    return f"{value:+.{decimals}f}".replace("-", "−")

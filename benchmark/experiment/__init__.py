@@ -3,8 +3,8 @@
 from benchmark.experiment._cell import CellResult, CellTask, fit_final, run_cell
 from benchmark.experiment._engine import TaskFactory, default_jobs, run_cells
 from benchmark.experiment._plan import Cell, Plan, SkippedRow, estimate_s, make_plan
-from benchmark.experiment._splits import Split, grouped_folds, outer_splits
-from benchmark.experiment._store import RunStore, write_atomically, write_json, write_parquet
+from benchmark.experiment._splits import Split, fold_notes, grouped_folds, outer_splits
+from benchmark.experiment._store import RunStore, write_json, write_parquet
 
 __all__ = [
     "Cell",
@@ -18,12 +18,12 @@ __all__ = [
     "default_jobs",
     "estimate_s",
     "fit_final",
+    "fold_notes",
     "grouped_folds",
     "make_plan",
     "outer_splits",
     "run_cell",
     "run_cells",
-    "write_atomically",
     "write_json",
     "write_parquet",
 ]

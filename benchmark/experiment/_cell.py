@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -34,7 +35,7 @@ __all__ = ["CellResult", "CellTask", "fit_final", "run_cell"]
 
 @dataclass(frozen=True)
 class CellTask:
-    """Everything a cell needs, so that it can be sent anywhere.
+    """Everything a cell needs, so that it can be sent anywhere; no label of a test case.
 
     Attributes
     ----------
@@ -44,16 +45,14 @@ class CellTask:
         The run's.
     blocks : tuple of BlockSchema
         Columns of the feature set.
-    X : DataFrame of shape (n_cases, n_columns)
-        The feature set of the whole cohort.
-    y : ndarray of shape (n_cases,), int
-        Class indices.
-    groups : ndarray of shape (n_cases,)
-        Patients.
-    train, test : ndarray of int
-        Rows of the outer fold; `test` is empty for the refit on all cases.
-    n_classes, positive_index : int
-        Of the cohort.
+    training : TrainingPart
+        Training rows of the outer fold, or all rows for the refit that is kept.
+    train_rows : ndarray of int
+        Their places in the cohort.
+    X_test : DataFrame of shape (n_test, n_columns)
+        Features of the cases to predict.
+    test_rows : ndarray of int
+        Their places in the cohort.
     notes : tuple of Note
         What the page must say about rows on these blocks.
     """
@@ -61,21 +60,11 @@ class CellTask:
     cell: Cell
     config: Config
     blocks: tuple[BlockSchema, ...]
-    X: pd.DataFrame
-    y: NDArray[np.intp]
-    groups: NDArray[np.object_]
-    train: NDArray[np.intp]
-    test: NDArray[np.intp]
-    n_classes: int
-    positive_index: int
+    training: TrainingPart
+    train_rows: NDArray[np.intp]
+    X_test: pd.DataFrame
+    test_rows: NDArray[np.intp]
     notes: tuple[Note, ...] = ()
-
-    def training_part(self) -> TrainingPart:
-        """Return the training rows, and nothing of the test rows."""
-        rows = self.train
-        return TrainingPart(
-            self.X.iloc[rows], self.y[rows], self.groups[rows], self.n_classes, self.positive_index
-        )
 
 
 @dataclass(frozen=True)
@@ -97,11 +86,16 @@ class CellResult:
     params : mapping
         Chosen on the inner folds.
     n_trials_requested, n_trials_completed : int
-        Tuning budget and what came of it.
-    inner_scores : mapping
-        Metrics of the chosen parameters on the inner folds.
+        Tuning budget, and trials that ended without an error.
+    inner_test, inner_fold : list of int
+        Training rows that were predicted on the inner folds with the chosen parameters, and
+        the inner fold of each; empty where no trial was run.
+    inner_proba : list of list of float
+        Their probabilities, of shape (n_train, n_classes).
     history : list of mapping
         Losses per epoch, for networks.
+    weights : str
+        Where a network's image weights came from; empty without any.
     notes : list of mapping
         Code, severity and text of what the page must say about the row.
     warnings : list of str
@@ -118,8 +112,11 @@ class CellResult:
     params: Mapping[str, Any] = field(default_factory=dict)
     n_trials_requested: int = 0
     n_trials_completed: int = 0
-    inner_scores: Mapping[str, float] = field(default_factory=dict)
+    inner_test: list[int] = field(default_factory=list)
+    inner_fold: list[int] = field(default_factory=list)
+    inner_proba: list[list[float]] = field(default_factory=list)
     history: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    weights: str = ""
     notes: Sequence[Mapping[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     tune_time_s: float = 0.0
@@ -145,7 +142,11 @@ def run_cell(task: CellTask) -> CellResult:
         try:
             return _predict_fold(task, caught)
         except Exception as error:  # a failed cell is a row on the board, not the end of a run
-            error.add_note(f"cell={task.cell.key}")
+            cell = task.cell
+            error.add_note(
+                f"cohort={task.config.cohort.name}, features={cell.features}, "
+                f"model={cell.model}, repeat={cell.repeat}, fold={cell.fold}"
+            )
             return CellResult(
                 task.cell, "failed", reason=_describe(error), warnings=_messages(caught)
             )
@@ -162,18 +163,22 @@ def fit_final(task: CellTask) -> tuple[Any, TuningResult]:
 def _predict_fold(task: CellTask, caught: list[warnings.WarningMessage]) -> CellResult:
     tuning, classifier, times = _tune_and_fit(task)
     started = time.perf_counter()
-    proba = predict_proba(classifier, task.X.iloc[task.test], n_classes=task.n_classes)
+    proba = predict_proba(classifier, task.X_test, n_classes=task.training.n_classes)
     predict_time_s = time.perf_counter() - started
+    inner = tuning.inner
     return CellResult(
         task.cell,
         "ok",
-        test=task.test.tolist(),
+        test=task.test_rows.tolist(),
         proba=proba.tolist(),
         params=dict(tuning.params),
         n_trials_requested=tuning.n_trials_requested,
         n_trials_completed=tuning.n_trials_completed,
-        inner_scores=dict(tuning.inner_scores),
+        inner_test=[] if inner is None else task.train_rows.tolist(),
+        inner_fold=[] if inner is None else inner.fold.tolist(),
+        inner_proba=[] if inner is None else inner.proba.tolist(),
         history=list(getattr(classifier, "history_", [])),
+        weights=getattr(classifier, "weights_", ""),
         notes=[
             {"code": note.code, "severity": note.severity, "text": note.text}
             for note in (*task.notes, *getattr(classifier, "notes_", ()))
@@ -186,7 +191,7 @@ def _predict_fold(task: CellTask, caught: list[warnings.WarningMessage]) -> Cell
 
 
 def _tune_and_fit(task: CellTask) -> tuple[TuningResult, Any, tuple[float, float]]:
-    cell, config = task.cell, task.config
+    cell, config, part = task.cell, task.config, task.training
     spec = MODELS.get(cell.model)
     seed = cell_seed(cell, config.seed)
 
@@ -195,7 +200,6 @@ def _tune_and_fit(task: CellTask) -> tuple[TuningResult, Any, tuple[float, float
             task.blocks, params=params, random_state=seed, settings=config.model_settings
         )
 
-    part = task.training_part()
     started = time.perf_counter()
     inner_seed = fold_seed(cell.repeat, cell.fold, config.seed)
     tuning = tune(spec, build, part, config, inner_seed=inner_seed, sampler_seed=seed)
@@ -205,11 +209,12 @@ def _tune_and_fit(task: CellTask) -> tuple[TuningResult, Any, tuple[float, float
 
 
 def _describe(error: BaseException) -> str:
-    """One line for the board: the error, where it rose, and its notes."""
+    """One line for the board: the error, the file and line where it rose, and its notes."""
     message = " ".join(str(error).split()) or "no message"
     frames = traceback.extract_tb(error.__traceback__)
-    place = f" (at {frames[-1].name}, line {frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {message}{place}"
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    notes = "; ".join(getattr(error, "__notes__", ()))
+    return f"{type(error).__name__}: {message} ({notes}{place})"
 
 
 def _messages(caught: list[warnings.WarningMessage]) -> list[str]:

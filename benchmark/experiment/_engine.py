@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import joblib
 import numpy as np
+from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from benchmark.config import Config
@@ -16,10 +16,11 @@ from benchmark.experiment._cell import CellResult, CellTask, run_cell
 from benchmark.experiment._plan import Cell, Plan
 from benchmark.experiment._splits import Split
 from benchmark.experiment._store import RunStore
+from benchmark.experiment._tuning import TrainingPart
 from cohorts import Cohort
 from features import FeatureBlock, FeatureSet, assemble
 
-__all__ = ["TaskFactory", "default_jobs", "run_cells"]
+__all__ = ["TaskFactory", "default_jobs", "run_cells", "without_mixed_weights"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,42 +31,61 @@ def default_jobs() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-@dataclass(frozen=True)
 class TaskFactory:
-    """Makes the task of a cell from what the run holds in memory."""
+    """Makes the task of a cell from what the run holds in memory.
 
-    config: Config
-    cohort: Cohort
-    sets: tuple[FeatureSet, ...]
-    blocks: Mapping[str, FeatureBlock]
-    splits: tuple[Split, ...]
+    Parameters
+    ----------
+    config : Config
+        The run's.
+    cohort : Cohort
+        Labels and patients.
+    sets : sequence of FeatureSet
+        Of the plan.
+    blocks : mapping of str to FeatureBlock
+        Every block that the sets name.
+    splits : sequence of Split
+        Outer folds.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        cohort: Cohort,
+        sets: Sequence[FeatureSet],
+        blocks: Mapping[str, FeatureBlock],
+        splits: Sequence[Split],
+    ) -> None:
+        self.config = config
+        self.blocks = {one.name: [blocks[name] for name in one.blocks] for one in sets}
+        self._frames = {name: assemble(parts) for name, parts in self.blocks.items()}
+        self._splits = {(split.repeat, split.fold): split for split in splits}
+        self._labels = cohort.labels
+        self._patients = np.asarray(cohort.patients, dtype=object)
+        self._n_classes = len(cohort.classes)
 
     def __call__(self, cell: Cell) -> CellTask:
-        """Return the cell's task; a final cell trains on every case."""
-        chosen = next(one for one in self.sets if one.name == cell.features)
-        blocks = [self.blocks[name] for name in chosen.blocks]
+        """Return the cell's task; a final cell trains on every case and predicts none."""
+        blocks, X = self.blocks[cell.features], self._frames[cell.features]
         train, test = self._rows(cell)
         return CellTask(
             cell=cell,
             config=self.config,
             blocks=tuple(block.schema for block in blocks),
-            X=assemble(blocks),
-            y=self.cohort.labels,
-            groups=np.asarray(self.cohort.patients, dtype=object),
-            train=train,
-            test=test,
-            n_classes=len(self.cohort.classes),
-            positive_index=self.cohort.positive_index,
+            training=TrainingPart(
+                X.iloc[train], self._labels[train], self._patients[train], self._n_classes
+            ),
+            train_rows=train,
+            X_test=X.iloc[test],
+            test_rows=test,
             notes=tuple(note for block in blocks for note in block.notes),
         )
 
-    def _rows(self, cell: Cell) -> tuple[np.ndarray, np.ndarray]:
-        if cell.fold < 0:
-            return np.arange(self.cohort.n_cases), np.arange(0)
-        for split in self.splits:
-            if (split.repeat, split.fold) == (cell.repeat, cell.fold):
-                return split.train, split.test
-        raise LookupError(f"no split for {cell}")
+    def _rows(self, cell: Cell) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        if cell.is_final:
+            return np.arange(len(self._labels)), np.arange(0)
+        split = self._splits[cell.repeat, cell.fold]
+        return split.train, split.test
 
 
 def run_cells(
@@ -113,7 +133,29 @@ def run_cells(
             bar.update()
             if result.status == "failed":
                 logger.warning("cell=%s status=failed reason=%s", result.cell.key, result.reason)
-    return results
+    return without_mixed_weights(results)
+
+
+def without_mixed_weights(results: Mapping[Cell, CellResult]) -> dict[Cell, CellResult]:
+    """Fail the cells of a row whose folds trained on weights of different origin.
+
+    Where a hub is within reach of one start and out of reach of another, a row would
+    otherwise be the mean of two models.
+    """
+    origins: dict[tuple[str, str], set[str]] = {}
+    for cell, result in results.items():
+        if result.status == "ok":
+            origins.setdefault((cell.features, cell.model), set()).add(result.weights)
+    checked = dict(results)
+    for cell, result in results.items():
+        mixed = sorted(origins.get((cell.features, cell.model), ()))
+        if result.status == "ok" and len(mixed) > 1:
+            reason = (
+                f"The folds of this row have image weights of different origin ({', '.join(mixed)})"
+                ". Name a weights file, and start in a new folder."
+            )
+            checked[cell] = CellResult(cell, "failed", reason=reason)
+    return checked
 
 
 def _run_all(tasks: Iterable[CellTask], *, n_jobs: int) -> Iterator[CellResult]:

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmark.config import Config
 from cohorts import BenchmarkError, Cohort
-from features import EXTRACTORS, BlockKind, BlockSchema, FeatureSet, select_sets
+from features import FeatureSet, block_kinds, select_sets
 from models import MODELS, ModelSpec
 
-__all__ = ["Cell", "Plan", "SkippedRow", "cell_seed", "make_plan", "planned_rows"]
+__all__ = [
+    "Cell",
+    "Plan",
+    "SkippedRow",
+    "cell_seed",
+    "estimate_s",
+    "fold_seed",
+    "make_plan",
+    "n_trials",
+    "outer_seed",
+]
 
-# What one case costs to pass through an extractor, for the estimate alone.
+# Columns of an extracted block as models see them, reduced if wide; for the estimate alone.
 IMAGE_FEATURE_COLUMNS = 100
+
+# Of the readable part of a cell's file name; file systems allow 255 bytes in all.
+MAX_KEY_LENGTH = 120
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,11 +44,17 @@ class Cell:
     fold: int
 
     @property
+    def is_final(self) -> bool:
+        """Whether this is the refit on all cases, with nothing to predict."""
+        return self.fold < 0
+
+    @property
     def key(self) -> str:
-        """A file name."""
-        if self.fold < 0:
-            return f"{self.features}__{self.model}__final"
-        return f"{self.features}__{self.model}__r{self.repeat}f{self.fold}"
+        """A file name that is safe and unique, whatever the modalities are called."""
+        fold = "final" if self.is_final else f"r{self.repeat}f{self.fold}"
+        name = f"{self.features}__{self.model}__{fold}"
+        readable = re.sub(r"[^A-Za-z0-9_+-]", "-", name)[:MAX_KEY_LENGTH]
+        return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +90,11 @@ def fold_seed(repeat: int, fold: int, seed: int) -> int:
     return _hashed(f"{seed}/inner/{repeat}/{fold}")
 
 
+def outer_seed(repeat: int, seed: int) -> int:
+    """Return the seed of a repeat's outer folds; no two runs share one by counting up."""
+    return _hashed(f"{seed}/outer/{repeat}")
+
+
 def _hashed(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little") % (2**31)
 
@@ -90,7 +115,8 @@ def make_plan(cohort: Cohort, config: Config) -> Plan:
         If a feature set is unknown for the cohort, or nothing is left to run.
     """
     sets = select_sets(cohort, config.features)
-    models = [MODELS.get(name) for name in config.models or MODELS.names()]
+    wanted = MODELS.names() if config.models is None else dict.fromkeys(config.models)
+    models = [MODELS.get(name) for name in wanted]
     rows, skipped = planned_rows(cohort, sets, models)
     if not rows:
         raise BenchmarkError(_nothing_to_run(sets, models, skipped))
@@ -108,6 +134,7 @@ def planned_rows(
     cohort: Cohort, sets: Sequence[FeatureSet], models: Sequence[ModelSpec]
 ) -> tuple[list[tuple[str, str]], list[SkippedRow]]:
     """Return the rows to run and, for every model without one, why."""
+    kinds = block_kinds(cohort)
     rows: list[tuple[str, str]] = []
     skipped: list[SkippedRow] = []
     for spec in models:
@@ -115,7 +142,7 @@ def planned_rows(
         if reason is not None:
             skipped.append(SkippedRow("—", spec.name, reason))
             continue
-        fitting = [one.name for one in sets if spec.accepts(schemas_of(cohort, one))]
+        fitting = [one.name for one in sets if spec.accepts([kinds[name] for name in one.blocks])]
         rows += [(name, spec.name) for name in fitting]
         if not fitting:
             among = ", ".join(one.name for one in sets)
@@ -123,19 +150,6 @@ def planned_rows(
             skipped.append(SkippedRow("—", spec.name, reason))
     order = {one.name: position for position, one in enumerate(sets)}
     return sorted(rows, key=lambda row: order[row[0]]), skipped
-
-
-def schemas_of(cohort: Cohort, feature_set: FeatureSet) -> tuple[BlockSchema, ...]:
-    """Return the blocks of a set by name and kind, before any feature is computed."""
-    tables = {table.name for table in cohort.tables}
-
-    def schema(name: str) -> BlockSchema:
-        if name in tables:
-            return BlockSchema(name, name, "tabular", ())
-        kind: BlockKind = "image_features" if name in EXTRACTORS else "pixels"
-        return BlockSchema(name, cohort.images[0].name, kind, ())
-
-    return tuple(schema(name) for name in feature_set.blocks)
 
 
 def estimate_s(cohort: Cohort, config: Config, cell: Cell, feature_set: FeatureSet) -> float:

@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from benchmark.config import Config
-from cohorts import BenchmarkError, Cohort
+from benchmark.experiment._plan import outer_seed
+from cohorts import BenchmarkError, Cohort, Note
 
-__all__ = ["Split", "grouped_folds", "outer_splits"]
+__all__ = ["Split", "fold_notes", "grouped_folds", "outer_splits"]
 
 Indices = NDArray[np.intp]
+
+# With fewer patients of a class in a test fold, bootstrap intervals cover too seldom.
+FEW_PATIENTS = 5
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,28 @@ def outer_splits(cohort: Cohort, config: Config) -> tuple[Split, ...]:
             strata,
             cohort.patients,
             n_splits=config.outer.n_splits,
-            random_state=config.seed + repeat,
+            random_state=outer_seed(repeat, config.seed),
         )
         for fold, (train, test) in enumerate(folds):
             _check_fold(cohort, train, test)
             splits.append(Split(repeat, fold, train, test))
     return tuple(splits)
+
+
+def fold_notes(cohort: Cohort, splits: Sequence[Split]) -> tuple[Note, ...]:
+    """Return a warning for each class with fewer than five patients in some test fold."""
+    patients = np.asarray(cohort.patients, dtype=object)
+    notes = []
+    for k, name in enumerate(cohort.classes):
+        fewest = min(len(set(patients[s.test[cohort.labels[s.test] == k]])) for s in splits)
+        if fewest < FEW_PATIENTS:
+            text = (
+                f"Some test fold holds only {fewest} patient(s) of class {name!r} (fewer than "
+                f"{FEW_PATIENTS}): its scores hang on single patients, and intervals are likely "
+                "too narrow."
+            )
+            notes.append(Note("small-class", "warning", text))
+    return tuple(notes)
 
 
 def grouped_folds(

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import platform
-import re
-import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,17 +17,27 @@ from benchmark.config import Config
 from benchmark.experiment._cell import CellResult
 from benchmark.experiment._plan import Cell, Plan
 from benchmark.experiment._splits import Split
-from cohorts import BenchmarkError, Cohort, ImageModality, TabularModality, __version__
+from cohorts import (
+    BenchmarkError,
+    Cohort,
+    ImageModality,
+    TabularModality,
+    __version__,
+    write_atomically,
+)
+from features import FeatureBlock
+from models import MODELS
 
-__all__ = ["SCHEMA_VERSION", "RunStore", "write_atomically"]
+__all__ = ["SCHEMA_VERSION", "RunStore", "write_json", "write_parquet"]
 
 SCHEMA_VERSION = 1
 
 # What may differ between two starts on the same folder: rows can be added to a board.
 EXTENDABLE = ("features", "models", "final_models")
 
-# Shape the pages and intervals, never the predictions.
-REPORT_ONLY = ("evaluation",)
+# Of the evaluation, only how finely it is done may change once predictions are there: the
+# primary metric is declared before the first fit.
+REFINABLE = ("n_resamples", "confidence")
 
 RECORDED_PACKAGES = (
     "numpy",
@@ -46,6 +52,28 @@ RECORDED_PACKAGES = (
     "timm",
     "skorch",
 )
+
+
+PLAN_COLUMNS = (
+    "features",
+    "model",
+    "family",
+    "repeat",
+    "fold",
+    "status",
+    "reason",
+    "params",
+    "n_trials_requested",
+    "n_trials_completed",
+    "history",
+    "notes",
+    "warnings",
+    "tune_time_s",
+    "fit_time_s",
+    "predict_time_s",
+)
+
+NO_CELL = Cell("", "", 0, 0)
 
 
 class RunStore:
@@ -64,15 +92,16 @@ class RunStore:
     def _cells(self) -> Path:
         return self.folder / "cells"
 
-    def open_run(self, config: Config, cohort: Cohort) -> None:
+    def open_run(self, config: Config, cohort: Cohort, plan: Plan) -> None:
         """Create the folder, or check that what it holds belongs to the same run.
 
         Raises
         ------
         BenchmarkError
-            If the folder holds another run, naming what differs.
+            If the folder holds another run, naming what differs, or rows that this plan
+            leaves out.
         """
-        description = describe_run(config, cohort)
+        description = describe_run(config, cohort, plan)
         existing = self.read_description() if self._description_path.exists() else None
         if existing is not None:
             self._check_same(existing, description)
@@ -83,7 +112,27 @@ class RunStore:
                 "Choose another with --out."
             )
         self._cells.mkdir(parents=True, exist_ok=True)
-        write_json(self._description_path, description)
+        # What earlier starts added, such as the time they took, stays.
+        write_json(self._description_path, (existing or {}) | description)
+
+    def check_blocks(self, blocks: Mapping[str, FeatureBlock]) -> None:
+        """Record the digests of the features, or check that they are what they were.
+
+        Raises
+        ------
+        BenchmarkError
+            If a block differs from the one that stored cells were computed with.
+        """
+        before: dict[str, str] = self.read_description().get("blocks", {})
+        now = {name: block.digest() for name, block in blocks.items()}
+        changed = [name for name, digest in now.items() if before.get(name, digest) != digest]
+        if changed:
+            raise BenchmarkError(
+                f"The folder {str(self.folder)!r} holds cells on other features: {changed[0]!r} is "
+                "not what it was (another version of its extractor, or other weights). Choose "
+                "another folder with --out, or delete this one."
+            )
+        self.update_description(blocks=before | now)
 
     def read_description(self) -> dict[str, Any]:
         """Return ``run.json``.
@@ -150,11 +199,13 @@ class RunStore:
         cohort: Cohort,
         splits: Iterable[Split],
     ) -> None:
-        """Write ``plan.parquet``, ``predictions.parquet`` and ``splits.parquet``."""
+        """Write the tables of the plan, of outer and inner predictions, and of the splits."""
         write_parquet(self.folder / "plan.parquet", _plan_table(plan, results))
         write_parquet(
             self.folder / "predictions.parquet", _predictions_table(plan, results, cohort)
         )
+        inner = _inner_predictions_table(plan, results, cohort)
+        write_parquet(self.folder / "inner_predictions.parquet", inner)
         write_parquet(self.folder / "splits.parquet", _splits_table(splits, cohort))
 
     def read_table(self, name: str) -> pd.DataFrame:
@@ -178,37 +229,51 @@ class RunStore:
         return self.folder / "run.json"
 
     def _cell_path(self, cell: Cell) -> Path:
-        # Names of user-declared modalities can hold anything; the hash keeps them apart.
-        safe = re.sub(r"[^A-Za-z0-9_+-]", "-", cell.key)
-        digest = hashlib.sha256(cell.key.encode()).hexdigest()[:8]
-        return self._cells / f"{safe}-{digest}.json"
+        return self._cells / f"{cell.key}.json"
 
     def _check_same(self, existing: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         differing = [
             key
             for key in new["config"]
-            if key not in (*EXTENDABLE, *REPORT_ONLY)
+            if key not in (*EXTENDABLE, "evaluation")
             and existing["config"].get(key) != new["config"][key]
+        ]
+        differing += [
+            f"evaluation.{key}"
+            for key, value in new["config"]["evaluation"].items()
+            if key not in REFINABLE and existing["config"]["evaluation"].get(key) != value
         ]
         if existing["fingerprint"] != new["fingerprint"]:
             differing.append("the data")
-        if existing["versions"]["sonobench"] != new["versions"]["sonobench"]:
-            differing.append("the sonobench version")
+        differing += [
+            f"the version of {name}"
+            for name, version_now in new["versions"].items()
+            if existing["versions"].get(name) != version_now
+        ]
         if differing:
             raise BenchmarkError(
                 f"The folder {str(self.folder)!r} holds another run (different: "
                 f"{', '.join(differing)}). Choose another with --out, or delete it."
             )
+        left_out = [row for row in existing["rows"] if row not in new["rows"]]
+        if left_out:
+            features, model = left_out[0]
+            raise BenchmarkError(
+                f"The folder {str(self.folder)!r} holds {len(left_out)} row(s) that this run "
+                f"leaves out, such as {model!r} on {features!r}. Name them as well, or choose "
+                "another folder with --out."
+            )
 
 
-def describe_run(config: Config, cohort: Cohort) -> dict[str, Any]:
-    """Return what ``run.json`` says: config, seed, versions, data fingerprint."""
+def describe_run(config: Config, cohort: Cohort, plan: Plan) -> dict[str, Any]:
+    """Return what ``run.json`` says: config, rows, seed, versions, data fingerprint."""
     return {
         "schema_version": SCHEMA_VERSION,
         "created": pd.Timestamp.now(tz="UTC").strftime("%Y-%m-%d %H:%M UTC"),
         "config": json.loads(json.dumps(config.to_dict())),
         "config_yaml": config.to_yaml(),
         "cohort": describe_cohort(cohort),
+        "rows": [list(row) for row in plan.rows],
         "notes": [
             {"code": note.code, "severity": note.severity, "text": note.text}
             for note in cohort.notes
@@ -274,23 +339,6 @@ def _describe_table(table: TabularModality) -> dict[str, Any]:
     }
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a stop at any moment leaves the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        # mkstemp makes files private to the user; results are as readable as any other file.
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 def write_json(path: Path, values: Any) -> None:
     """Write JSON atomically; floats keep every bit."""
     write_atomically(path, json.dumps(values, indent=1, default=_plain).encode("utf-8"))
@@ -320,11 +368,16 @@ def _versions() -> dict[str, str]:
 def _plan_table(plan: Plan, results: Mapping[Cell, CellResult]) -> pd.DataFrame:
     rows = [_plan_row(cell, results.get(cell)) for cell in plan.cells]
     rows += [
-        {"features": row.features, "model": row.model, "status": "skipped", "reason": row.reason}
+        {
+            "features": row.features,
+            "model": row.model,
+            "family": MODELS.get(row.model).family,
+            "status": "skipped",
+            "reason": row.reason,
+        }
         for row in plan.skipped
     ]
-    columns = list(_plan_row(Cell("", "", 0, 0), None))
-    table = pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=list(PLAN_COLUMNS))
     whole = ["repeat", "fold", "n_trials_requested", "n_trials_completed"]
     return table.astype(dict.fromkeys(whole, "Int64"))
 
@@ -335,6 +388,7 @@ def _plan_row(cell: Cell, result: CellResult | None) -> dict[str, Any]:
     return {
         "features": cell.features,
         "model": cell.model,
+        "family": MODELS.get(cell.model).family,
         "repeat": cell.repeat,
         "fold": cell.fold,
         "status": result.status,
@@ -342,7 +396,6 @@ def _plan_row(cell: Cell, result: CellResult | None) -> dict[str, Any]:
         "params": json.dumps(result.params, sort_keys=True),
         "n_trials_requested": result.n_trials_requested,
         "n_trials_completed": result.n_trials_completed,
-        "inner_scores": json.dumps(result.inner_scores, sort_keys=True),
         "history": json.dumps(result.history),
         "notes": json.dumps(result.notes),
         "warnings": json.dumps(result.warnings),
@@ -356,31 +409,47 @@ def _predictions_table(
     plan: Plan, results: Mapping[Cell, CellResult], cohort: Cohort
 ) -> pd.DataFrame:
     parts = [
-        _cell_predictions(results[cell], cohort)
-        for cell in plan.cells
-        if cell in results and results[cell].status == "ok"
+        _predicted(one.cell, one.test, one.proba, cohort) for one in _ended_well(plan, results)
     ]
-    if parts:
-        return pd.concat(parts, ignore_index=True)
-    return _cell_predictions(CellResult(Cell("", "", 0, 0), "ok"), cohort)
+    return pd.concat([_predicted(NO_CELL, [], [], cohort), *parts], ignore_index=True)
 
 
-def _cell_predictions(result: CellResult, cohort: Cohort) -> pd.DataFrame:
-    rows = np.asarray(result.test, dtype=np.intp)
-    proba = np.asarray(result.proba).reshape(len(rows), len(cohort.classes))
+def _inner_predictions_table(
+    plan: Plan, results: Mapping[Cell, CellResult], cohort: Cohort
+) -> pd.DataFrame:
+    """Predictions on the inner folds: thresholds and comparisons may be chosen on these."""
+    parts = [
+        _predicted(one.cell, one.inner_test, one.inner_proba, cohort).assign(
+            inner_fold=one.inner_fold
+        )
+        for one in _ended_well(plan, results)
+    ]
+    empty = _predicted(NO_CELL, [], [], cohort).assign(inner_fold=[])
+    return pd.concat([empty, *parts], ignore_index=True).astype({"inner_fold": "int64"})
+
+
+def _ended_well(plan: Plan, results: Mapping[Cell, CellResult]) -> list[CellResult]:
+    return [results[c] for c in plan.cells if c in results and results[c].status == "ok"]
+
+
+def _predicted(
+    cell: Cell, rows: Sequence[int], proba: Sequence[Sequence[float]], cohort: Cohort
+) -> pd.DataFrame:
+    values = np.asarray(proba, dtype=np.float64).reshape(len(rows), len(cohort.classes))
+    sites = [cohort.sites[i] if cohort.sites else "" for i in rows]
     table = pd.DataFrame(
         {
             "case": pd.Series([cohort.cases[i] for i in rows], dtype="str"),
             "patient": pd.Series([cohort.patients[i] for i in rows], dtype="str"),
-            "site": pd.Series([cohort.sites[i] if cohort.sites else "" for i in rows], dtype="str"),
-            "repeat": result.cell.repeat,
-            "fold": result.cell.fold,
-            "features": result.cell.features,
-            "model": result.cell.model,
+            "site": pd.Series(sites, dtype="str"),
+            "repeat": np.full(len(rows), cell.repeat),
+            "fold": np.full(len(rows), cell.fold),
+            "features": pd.Series([cell.features] * len(rows), dtype="str"),
+            "model": pd.Series([cell.model] * len(rows), dtype="str"),
             "label": pd.Series([cohort.classes[cohort.labels[i]] for i in rows], dtype="str"),
         }
     )
-    return table.assign(**{f"p_{name}": proba[:, k] for k, name in enumerate(cohort.classes)})
+    return table.assign(**{f"p_{name}": values[:, k] for k, name in enumerate(cohort.classes)})
 
 
 def _splits_table(splits: Iterable[Split], cohort: Cohort) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import optuna
 import pandas as pd
 from numpy.typing import NDArray
+from optuna.trial import TrialState
 
 from benchmark.config import Config
 from benchmark.evaluation.metrics import METRICS, Predictions, evaluate
@@ -17,7 +19,16 @@ from benchmark.experiment._plan import n_trials
 from benchmark.experiment._splits import grouped_folds
 from models import ModelSpec
 
-__all__ = ["TrainingPart", "TuningResult", "fit_classifier", "predict_proba", "tune"]
+__all__ = [
+    "InnerPredictions",
+    "TrainingPart",
+    "TuningResult",
+    "fit_classifier",
+    "predict_proba",
+    "tune",
+]
+
+logger = logging.getLogger(__name__)
 
 Builder = Callable[[Mapping[str, Any]], Any]
 
@@ -34,7 +45,7 @@ class TrainingPart:
         Class indices.
     groups : ndarray of shape (n_train,)
         Patients.
-    n_classes, positive_index : int
+    n_classes : int
         Of the cohort.
     """
 
@@ -42,7 +53,22 @@ class TrainingPart:
     y: NDArray[np.intp]
     groups: NDArray[np.object_]
     n_classes: int
-    positive_index: int
+
+
+@dataclass(frozen=True)
+class InnerPredictions:
+    """Predictions of the chosen parameters on the inner folds of a training part.
+
+    Attributes
+    ----------
+    fold : ndarray of shape (n_train,), int
+        Inner fold in which the row was predicted.
+    proba : ndarray of shape (n_train, n_classes)
+        By a model that had not seen the row.
+    """
+
+    fold: NDArray[np.intp]
+    proba: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -54,16 +80,15 @@ class TuningResult:
     params : mapping
         Of the trial with the lowest inner log loss.
     n_trials_requested, n_trials_completed : int
-        Budget and what came of it.
-    inner_scores : mapping of str to float
-        Metrics of the chosen trial on the inner out-of-fold predictions; empty where no
-        choice had to be made.
+        Budget, and trials that ended without an error; both 0 where there was no choice.
+    inner : InnerPredictions or None
+        Of the chosen trial; None where no trial was run.
     """
 
     params: Mapping[str, Any]
     n_trials_requested: int
     n_trials_completed: int
-    inner_scores: Mapping[str, float]
+    inner: InnerPredictions | None
 
 
 def tune(
@@ -78,7 +103,7 @@ def tune(
     """Search the model's space on grouped inner folds of the training part.
 
     The first trial is the model's known-good parameters; the others come from a seeded
-    tree-structured Parzen estimator (Bergstra et al. 2011).
+    tree-structured Parzen estimator (Bergstra et al. 2011). A trial that raises is left out.
 
     Parameters
     ----------
@@ -99,24 +124,37 @@ def tune(
     -------
     TuningResult
         With the best trial's parameters.
+
+    Raises
+    ------
+    Exception
+        What the last trial raised, if none came to an end.
     """
     budget = n_trials(spec, config)
     if spec.is_deep and budget == 1:
         # One candidate needs no comparison, and a network's inner fits cost minutes.
-        return TuningResult(dict(spec.defaults), 1, 1, {})
+        return TuningResult(dict(spec.defaults), 0, 0, None)
     folds = grouped_folds(
         part.y, part.groups, n_splits=config.inner.n_splits, random_state=inner_seed
     )
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=sampler_seed))
     study.enqueue_trial(dict(spec.defaults))
-    scores: dict[int, dict[str, float]] = {}
-    for _ in range(budget):
+    found: dict[int, InnerPredictions] = {}
+    for number in range(budget):
         trial = study.ask(fixed_distributions=dict(spec.search_space))
-        scores[trial.number] = _inner_scores(spec, build(trial.params), part, folds, config)
-        study.tell(trial, scores[trial.number]["log_loss"])
+        try:
+            inner = _predict_inner(spec, build(trial.params), part, folds)
+        except Exception as error:
+            logger.warning("trial=%d status=failed error=%s", number, error)
+            study.tell(trial, state=TrialState.FAIL)
+            if number == budget - 1 and not found:
+                raise
+            continue
+        found[trial.number] = inner
+        study.tell(trial, _log_loss(part, inner))
     best = study.best_trial
-    return TuningResult(best.params, budget, len(scores), scores[best.number])
+    return TuningResult(best.params, budget, len(found), found[best.number])
 
 
 def fit_classifier(
@@ -146,13 +184,12 @@ def predict_proba(classifier: Any, X: pd.DataFrame, *, n_classes: int) -> NDArra
     return proba
 
 
-def _inner_scores(
+def _predict_inner(
     spec: ModelSpec,
     classifier: Any,
     part: TrainingPart,
     folds: list[tuple[NDArray[np.intp], NDArray[np.intp]]],
-    config: Config,
-) -> dict[str, float]:
+) -> InnerPredictions:
     proba = np.zeros((len(part.y), part.n_classes))
     fold_of = np.zeros(len(part.y), dtype=np.intp)
     for number, (train, test) in enumerate(folds):
@@ -160,6 +197,10 @@ def _inner_scores(
         fit_classifier(spec, classifier, X_train, y_train, part.groups[train])
         proba[test] = predict_proba(classifier, part.X.iloc[test], n_classes=part.n_classes)
         fold_of[test] = number
-    predictions = Predictions(part.y, proba[None], fold_of[None], part.positive_index)
-    wanted = dict.fromkeys(["log_loss", config.evaluation.primary])
-    return {name: float(evaluate(METRICS[name], predictions)[0]) for name in wanted}
+    return InnerPredictions(fold_of, proba)
+
+
+def _log_loss(part: TrainingPart, inner: InnerPredictions) -> float:
+    # The loss needs no positive class; any index will do.
+    predictions = Predictions(part.y, inner.proba[None], inner.fold[None], positive_index=0)
+    return float(evaluate(METRICS["log_loss"], predictions)[0])

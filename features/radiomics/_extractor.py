@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Annotated, Literal
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from cohorts import Cohort, ImageRecord, Note
+from cohorts import ImageModality, ImageRecord, Note
 from features._blocks import FeatureBlock, FeatureExtractor, register_extractor
 from features._cache import FeatureCache
 from features._per_image import NamedFeature, extract_records, image_block
@@ -56,11 +56,15 @@ class RadiomicsOptions:
         Where the numbers are taken from. ``auto``: inside the mask if every image of the
         cohort has one, else over the whole image in all of them. ``mask_or_image`` decides
         image by image, which lets the presence of a mask speak.
+    unit : {"auto", "mm", "px"}
+        Unit of lengths and areas. ``auto``: millimetres if every pixel size is known, else
+        pixels for all, so that units never mix.
     n_levels : int
         Grey levels of the texture matrices (fixed bin number).
     """
 
     region: Region = "auto"
+    unit: Literal["auto", "mm", "px"] = "auto"
     n_levels: Annotated[int, Field(ge=2, le=256)] = 32
 
 
@@ -68,102 +72,108 @@ class RadiomicsOptions:
 class Radiomics(FeatureExtractor[RadiomicsOptions]):
     """Intensity statistics, co-occurrence texture and, inside masks, shape."""
 
-    title = "radiomics: intensity statistics, 2-D shape, grey-level co-occurrence (IBSI)"
+    title = "intensity statistics, 2-D shape, grey-level co-occurrence (radiomics by IBSI)"
     version = 1
     options_type = RadiomicsOptions
     image_s = 0.01
 
-    def skip(self, cohort: Cohort) -> str | None:
-        """Ask for images."""
-        return None if cohort.images else "the cohort has no images"
+    def resolve(self, images: ImageModality, options: RadiomicsOptions) -> RadiomicsOptions:
+        """Decide region and unit for the whole cohort."""
+        records = _records(images)
+        region, unit = options.region, options.unit
+        if region == "auto":
+            region = "mask" if all(record.masks for record in records) else "image"
+        if unit == "auto":
+            unit = "mm" if all(record.spacing_mm is not None for record in records) else "px"
+        return replace(options, region=region, unit=unit)
 
     def extract(
         self,
-        cohort: Cohort,
+        name: str,
+        cases: Sequence[str],
+        images: ImageModality,
         options: RadiomicsOptions,
         *,
         cache: FeatureCache,
         random_state: int,  # noqa: ARG002  # nothing here is random
         progress: bool,
     ) -> FeatureBlock:
-        """Compute the block, over the regions that `options` choose."""
-        region, note = _choose_region(cohort, options.region)
-        in_mm = all(record.spacing_mm is not None for record in _records(cohort))
-        settings = {
-            "version": self.version,
-            "region": region,
-            "n_levels": options.n_levels,
-            "in_mm": in_mm,
-        }
+        """Compute the block over the regions that `options` name."""
+        settings = {"version": self.version, **asdict(options)}
         extract = partial(
             extract_records,
-            compute=_compute(region, n_levels=options.n_levels, in_mm=in_mm),
+            compute=partial(_describe_all, options=options),
             extractor=self.name,
             settings=settings,
             cache=cache,
             batch_size=BATCH_SIZE,
             progress=progress,
         )
-        block = image_block(self.name, cohort, _features(region, in_mm=in_mm), extract)
-        return replace(block, notes=(note,) if note else ())
+        return image_block(
+            name,
+            cases,
+            images,
+            _features(options),
+            extract,
+            settings=settings,
+            notes=_notes(_records(images), options.region),
+        )
 
 
-def _records(cohort: Cohort) -> list[ImageRecord]:
-    return [
-        record for modality in cohort.images for images in modality.records for record in images
-    ]
+def _records(images: ImageModality) -> list[ImageRecord]:
+    return [record for records in images.records for record in records]
 
 
-def _choose_region(cohort: Cohort, wanted: Region) -> tuple[Region, Note | None]:
-    """Return the region for all images, and what the page must say about it."""
-    records = _records(cohort)
+def _notes(records: Sequence[ImageRecord], region: Region) -> list[Note]:
+    """Return what the page must say about the region."""
     n_without = sum(not record.masks for record in records)
-    if wanted == "image":
-        return wanted, None
-    if not n_without:
-        return "mask", Note("expert-mask", "info", EXPERT_MASK)
     counts = {"n_without": n_without, "n_images": len(records)}
-    if wanted == "auto":
-        return "image", Note("whole-image-region", "info", WHOLE_IMAGE.format(**counts))
-    text = MISSING_REGIONS if wanted == "mask" else MIXED_REGIONS
-    return wanted, Note("mask-presence", "warning", text.format(**counts))
+    if not n_without:
+        return [] if region == "image" else [Note("expert-mask", "info", EXPERT_MASK)]
+    if region == "image":
+        return [Note("whole-image-region", "info", WHOLE_IMAGE.format(**counts))]
+    text = MISSING_REGIONS if region == "mask" else MIXED_REGIONS
+    return [Note("mask-presence", "warning", text.format(**counts))]
 
 
-def _features(region: Region, *, in_mm: bool) -> list[NamedFeature]:
+def _features(options: RadiomicsOptions) -> list[NamedFeature]:
     """Name every number, in the order of `_describe`."""
     named: list[NamedFeature] = []
     named += [(f"firstorder_{name}", "", f"IBSI {code}") for name, code in FIRST_ORDER.items()]
     named += [(f"glcm_{name}", "", f"IBSI {code}") for name, code in GLCM.items()]
-    if region != "image":
+    if options.region != "image":
         # The outline of a whole image is its frame: it would tell the machine, not the lesion.
-        length = "mm" if in_mm else "px"
-        units = {0: "", 1: length, 2: f"{length}²"}
+        units = {0: "", 1: options.unit, 2: f"{options.unit}²"}
         named += [(f"shape_{name}", units[power], text) for name, (power, text) in SHAPE.items()]
     return named
 
 
-def _compute(
-    region: Region, *, n_levels: int, in_mm: bool
-) -> Callable[[Sequence[ImageRecord]], NDArray[np.float64]]:
-    def compute(records: Sequence[ImageRecord]) -> NDArray[np.float64]:
-        described = [_describe(one, region, n_levels=n_levels, in_mm=in_mm) for one in records]
-        return np.asarray(described, dtype=np.float64)
-
-    return compute
+def _describe_all(
+    records: Sequence[ImageRecord], *, options: RadiomicsOptions
+) -> NDArray[np.float64]:
+    return np.asarray([_describe(record, options) for record in records], dtype=np.float64)
 
 
-def _describe(record: ImageRecord, region: Region, *, n_levels: int, in_mm: bool) -> list[float]:
+def _describe(record: ImageRecord, options: RadiomicsOptions) -> list[float]:
     """All numbers of one image; NaN where its region does not exist."""
     image = decode_image(record.path)
-    outlined = None if region == "image" else decode_mask(record)
-    shape = [float("nan")] * len(SHAPE) if region != "image" else []
-    if outlined is not None:
-        spacing = record.spacing_mm if in_mm and record.spacing_mm is not None else 1.0
-        shape = list(shape_features(outlined, spacing=spacing).values())
-    elif region == "mask":
-        return [float("nan")] * (len(FIRST_ORDER) + len(GLCM) + len(SHAPE))
+    outlined = None if options.region == "image" else decode_mask(record)
+    if outlined is None and options.region == "mask":
+        return [float("nan")] * len(_features(options))
     mask = np.ones(image.shape, dtype=bool) if outlined is None else outlined
-    levels = discretise(image, mask, n_levels=n_levels)
-    texture = glcm_features(cooccurrence_matrices(levels, n_levels=n_levels))
+    levels = discretise(image, mask, n_levels=options.n_levels)
+    texture = glcm_features(cooccurrence_matrices(levels, n_levels=options.n_levels))
     statistics = first_order_features(image[mask].astype(np.float64))
+    shape = [] if options.region == "image" else _shape(outlined, record, options)
     return [*statistics.values(), *texture.values(), *shape]
+
+
+def _shape(
+    outlined: NDArray[np.bool_] | None, record: ImageRecord, options: RadiomicsOptions
+) -> list[float]:
+    spacing = record.spacing_mm if options.unit == "mm" else 1.0
+    if outlined is None:
+        return [float("nan")] * len(SHAPE)
+    # Sizes in millimetres of an image whose pixel size is unknown are unknown.
+    known = float("nan") if spacing is None else spacing
+    return list(shape_features(outlined, spacing=known).values())

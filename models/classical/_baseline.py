@@ -33,7 +33,9 @@ class Dummy(ModelSpec):
     ) -> BaseEstimator:
         """Build the pipeline; the features are encoded and then ignored."""
         classifier = DummyClassifier(strategy="prior", random_state=random_state)
-        return make_classical(blocks, classifier, scale=False, settings=settings)
+        return make_classical(
+            blocks, classifier, scale=False, settings=settings, random_state=random_state
+        )
 
     def estimate_fit_s(self, n_samples: int, n_columns: int, settings: ModelSettings) -> float:  # noqa: ARG002  # constant
         """Return the cost of the encoding."""

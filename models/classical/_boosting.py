@@ -70,7 +70,9 @@ class HistGradientBoosting(_Boosting):
             random_state=random_state,
             **params,
         )
-        return make_classical(blocks, classifier, scale=False, settings=settings)
+        return make_classical(
+            blocks, classifier, scale=False, settings=settings, random_state=random_state
+        )
 
 
 @register_model("xgboost")
@@ -114,7 +116,13 @@ class XGBoost(_Boosting):
             random_state=random_state,
             **params,
         )
-        return make_classical(blocks, BalancedClassifier(booster), scale=False, settings=settings)
+        return make_classical(
+            blocks,
+            BalancedClassifier(booster),
+            scale=False,
+            settings=settings,
+            random_state=random_state,
+        )
 
 
 @register_model("lightgbm")
@@ -157,4 +165,10 @@ class LightGBM(_Boosting):
             random_state=random_state,
             **params,
         )
-        return make_classical(blocks, BalancedClassifier(booster), scale=False, settings=settings)
+        return make_classical(
+            blocks,
+            BalancedClassifier(booster),
+            scale=False,
+            settings=settings,
+            random_state=random_state,
+        )

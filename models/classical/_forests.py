@@ -47,7 +47,9 @@ class _Forest(ModelSpec):
             random_state=random_state,
             **params,
         )
-        return make_classical(blocks, classifier, scale=False, settings=settings)
+        return make_classical(
+            blocks, classifier, scale=False, settings=settings, random_state=random_state
+        )
 
     def estimate_fit_s(self, n_samples: int, n_columns: int, settings: ModelSettings) -> float:
         """Grow with trees, cases and the square root of the columns."""

@@ -43,7 +43,9 @@ class LogisticRegressionSpec(ModelSpec):
         classifier = LogisticRegression(
             C=params["C"], class_weight="balanced", max_iter=2000, random_state=random_state
         )
-        return make_classical(blocks, classifier, scale=True, settings=settings)
+        return make_classical(
+            blocks, classifier, scale=True, settings=settings, random_state=random_state
+        )
 
     def estimate_fit_s(self, n_samples: int, n_columns: int, settings: ModelSettings) -> float:  # noqa: ARG002  # no setting matters
         """Grow with the cells of the matrix."""
@@ -76,7 +78,9 @@ class SupportVectorMachine(ModelSpec):
         machine = SVC(C=params["C"], gamma=params["gamma"], class_weight="balanced")
         folds = StratifiedKFold(3, shuffle=True, random_state=random_state)
         classifier = CalibratedClassifierCV(machine, method="sigmoid", cv=folds, ensemble=False)
-        return make_classical(blocks, classifier, scale=True, settings=settings)
+        return make_classical(
+            blocks, classifier, scale=True, settings=settings, random_state=random_state
+        )
 
     def estimate_fit_s(self, n_samples: int, n_columns: int, settings: ModelSettings) -> float:  # noqa: ARG002  # no setting matters
         """Grow with the pairs of cases."""

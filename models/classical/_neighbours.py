@@ -35,12 +35,14 @@ class NearestNeighbours(ModelSpec):
         blocks: Sequence[BlockSchema],
         *,
         params: Mapping[str, Any],
-        random_state: int,  # noqa: ARG002  # nothing here is random
+        random_state: int,
         settings: ModelSettings,
     ) -> BaseEstimator:
         """Build the pipeline."""
         classifier = BalancedNeighborsClassifier(**params)
-        return make_classical(blocks, classifier, scale=True, settings=settings)
+        return make_classical(
+            blocks, classifier, scale=True, settings=settings, random_state=random_state
+        )
 
     def estimate_fit_s(self, n_samples: int, n_columns: int, settings: ModelSettings) -> float:  # noqa: ARG002  # no setting matters
         """Return the cost of the encoding and of one round of distances."""

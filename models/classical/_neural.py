@@ -69,7 +69,13 @@ class MultiLayerPerceptron(ModelSpec):
             n_iter_no_change=self.max_epochs,
             random_state=random_state,
         )
-        return make_classical(blocks, BalancedClassifier(network), scale=True, settings=settings)
+        return make_classical(
+            blocks,
+            BalancedClassifier(network),
+            scale=True,
+            settings=settings,
+            random_state=random_state,
+        )
 
     def estimate_fit_s(self, n_samples: int, n_columns: int, settings: ModelSettings) -> float:  # noqa: ARG002  # no setting matters
         """Grow with cases and columns."""

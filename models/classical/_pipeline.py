@@ -14,7 +14,12 @@ __all__ = ["make_classical"]
 
 
 def make_classical(
-    blocks: Sequence[BlockSchema], classifier: Any, *, scale: bool, settings: ModelSettings
+    blocks: Sequence[BlockSchema],
+    classifier: Any,
+    *,
+    scale: bool,
+    settings: ModelSettings,
+    random_state: int,
 ) -> Pipeline:
     """Return ``encode`` then ``classify``: all that learns from data, fitted in one place.
 
@@ -28,6 +33,10 @@ def make_classical(
         Whether the classifier feels units.
     settings : ModelSettings
         How many principal components of a wide block are kept.
+    random_state : int
+        Seed of the encoding.
     """
-    encode = make_preprocessor(blocks, scale=scale, n_components=settings.n_components)
+    encode = make_preprocessor(
+        blocks, scale=scale, n_components=settings.n_components, random_state=random_state
+    )
     return Pipeline([("encode", encode), ("classify", classifier)])

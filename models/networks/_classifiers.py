@@ -90,6 +90,8 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
         Fitted on the part of the training rows that gradients saw.
     history_ : list of dict
         Losses per epoch and stage.
+    weights_ : str
+        Where the backbone's weights came from; empty where there are no images.
     notes_ : tuple of Note
         Warnings for the page, such as random weights.
     """
@@ -241,6 +243,7 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
         n_tabular = inputs["tabular"].shape[1] if "tabular" in inputs else 0
         network, backbone = self.build_network(n_tabular, len(self.classes_))
         self.notes_ = () if backbone is None else backbone.notes
+        self.weights_ = "" if backbone is None else backbone.origin
         self.history_: list[dict[str, Any]] = []
         device = self._device()
         network.to(device)

@@ -11,6 +11,7 @@ import safetensors.torch
 import skops.io
 
 from cohorts import BenchmarkError, Column, ColumnKind, Note
+from models._skops import load_skops
 from models.networks._classifiers import FusionNetworkClassifier
 
 __all__ = ["load_network", "save_network"]
@@ -49,6 +50,7 @@ def save_network(classifier: FusionNetworkClassifier, folder: Path) -> None:
         "classes": classifier.classes_.tolist(),
         "n_tabular": _n_tabular(classifier),
         "history": classifier.history_,
+        "weights": classifier.weights_,
         "notes": [[note.code, note.severity, note.text] for note in classifier.notes_],
     }
     (folder / "network.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
@@ -69,13 +71,14 @@ def load_network(folder: Path) -> FusionNetworkClassifier:
     classifier.classes_ = np.asarray(about["classes"])
     classifier.encoder_ = None
     if params["tabular_columns"]:
-        classifier.encoder_ = skops.io.load(folder / "encoder.skops", trusted=list(TRUSTED_TYPES))
+        classifier.encoder_ = load_skops(folder / "encoder.skops", trusted=TRUSTED_TYPES)
     # Weights are about to be replaced, so none are fetched.
     empty = FusionNetworkClassifier(**{**params, "weights": "random"})
     network, _ = empty.build_network(about["n_tabular"], len(about["classes"]))
     network.load_state_dict(safetensors.torch.load_file(folder / "network.safetensors"))
     classifier.network_ = network.eval().to(classifier._device())
     classifier.history_ = about["history"]
+    classifier.weights_ = about["weights"]
     classifier.notes_ = tuple(Note(*note) for note in about["notes"])
     return classifier
 

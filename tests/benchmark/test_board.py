@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 
 from benchmark.evaluation.board import build_board, score_table
-from benchmark.evaluation.comparison import paired_difference
+from benchmark.evaluation.comparison import Difference, paired_difference
 from benchmark.evaluation.curves import confusion_counts, mean_roc_curve
+from benchmark.evaluation.intervals import percentile_interval
 from benchmark.evaluation.metrics import METRICS, evaluate
-from benchmark.evaluation.verdict import fusion_verdicts
+from benchmark.evaluation.verdict import Contestants, choose_opponent, fusion_verdicts
+from benchmark.evaluation.verdict import _decimals as verdict_decimals
 
 CLASSES = ["benign", "malignant"]
 N_CASES = 60
@@ -103,16 +105,20 @@ def test_paired_difference_sees_what_the_rows_share():
     )
     weak["p_benign"] = 1 - weak["p_malignant"]
     board = board_of(strong, weak)
-    rows = ("tabular", "strong"), ("tabular", "weak")
+    rows = board.rows["tabular", "strong"], board.rows["tabular", "weak"]
     auc = METRICS["roc_auc"]
-    difference = paired_difference(board, *rows, auc, confidence=0.95)
-    drawn = [evaluate(auc, board.rows[row], board.weights) for row in rows]
+
+    def compare(first, second, metric):
+        return paired_difference(first, second, metric, weights=board.weights, confidence=0.95)
+
+    difference = compare(*rows, auc)
+    drawn = [evaluate(auc, row, board.weights) for row in rows]
     unpaired = np.hypot(drawn[0].std(), drawn[1].std())
     assert (drawn[0] - drawn[1]).std() < unpaired
     assert difference.value == pytest.approx(difference.first - difference.second)
     assert difference.verdict == "better"
-    assert paired_difference(board, *rows[::-1], auc, confidence=0.95).verdict == "worse"
-    brier = paired_difference(board, *rows, METRICS["brier"], confidence=0.95)
+    assert compare(*rows[::-1], auc).verdict == "worse"
+    brier = compare(*rows, METRICS["brier"])
     assert brier.value < 0
     assert brier.verdict == "better"
 
@@ -120,18 +126,30 @@ def test_paired_difference_sees_what_the_rows_share():
 def test_a_row_against_itself_cannot_be_told():
     """No difference is no win."""
     board = board_of(predictions("a", 1.0))
-    key = ("tabular", "a")
-    same = paired_difference(board, key, key, METRICS["roc_auc"], confidence=0.95)
+    row = board.rows["tabular", "a"]
+    auc = METRICS["roc_auc"]
+    same = paired_difference(row, row, auc, weights=board.weights, confidence=0.95)
     assert (same.value, same.verdict) == (0.0, "cannot tell")
 
 
-def verdicts(board, inner_scores, notes=None):
+FOLDS = [(repeat, fold) for repeat in range(2) for fold in range(3)]
+
+
+def contestants(inner, *, notes=None, n_trials=None) -> Contestants:
+    """Describe rows; an inner score holds for every fold, or is given fold by fold."""
+    spread = {
+        ("tabular", model): dict(zip(FOLDS, np.broadcast_to(score, 6).tolist(), strict=True))
+        for model, score in inner.items()
+    }
+    families = {"late_fusion": "deep", "dummy": "baseline", "svm": "kernel", "knn": "neighbours"}
+    return Contestants(families, spread, notes or {}, n_trials or {})
+
+
+def verdicts(board, inner, **about):
     return fusion_verdicts(
         board,
         METRICS["roc_auc"],
-        families={"late_fusion": "deep", "svm": "kernel", "knn": "neighbours"},
-        inner_scores=inner_scores,
-        row_notes=notes or {},
+        contestants(inner, **about),
         title="ROC AUC",
         unit="patients",
         confidence=0.95,
@@ -139,32 +157,129 @@ def verdicts(board, inner_scores, notes=None):
 
 
 def test_the_opponent_is_chosen_by_inner_scores():
-    """The classical row with the best inner score is compared, though another won outside."""
+    """The classical row with the best inner scores is compared, though another won outside."""
     board = board_of(
         predictions("late_fusion", 0.2), predictions("svm", 1.0, 1), predictions("knn", 2.0, 2)
     )
-    inner = {("tabular", "svm"): 0.9, ("tabular", "knn"): 0.7}
-    (verdict,) = verdicts(board, inner)
+    (verdict,) = verdicts(board, {"svm": 0.9, "knn": 0.7})
     assert verdict["classical"]["model"] == "svm"
     assert verdict["answer"] == "no"
     assert verdict["difference"]["ci_high"] < 0
     assert verdict["sentence"].startswith("No: late_fusion does worse.")
+    assert "svm on tabular in 6 of 6 folds" in verdict["sentence"]
 
 
-def test_random_weights_are_said_in_the_verdict():
-    """A network from random weights must not be read as a verdict on pretrained ones."""
+def test_the_opponent_is_chosen_anew_in_every_fold():
+    """Each fold's predictions come from the row that was best on that fold's inner folds."""
+    board = board_of(predictions("svm", 1.0, 1), predictions("knn", 2.0, 2))
+    rows = [("tabular", "svm"), ("tabular", "knn")]
+    inner = contestants({"svm": [0.9, 0.1, 0.9, 0.9, 0.1, 0.9], "knn": 0.5})
+    opponent = choose_opponent(board, rows, inner, METRICS["roc_auc"])
+    assert opponent.chosen == {rows[0]: 4, rows[1]: 2}
+    for repeat, fold in FOLDS:
+        cases = board.rows[rows[0]].folds[repeat] == fold
+        chosen = rows[1] if fold == 1 else rows[0]
+        expected = board.rows[chosen].y_proba[repeat, cases]
+        assert (opponent.predictions.y_proba[repeat, cases] == expected).all()
+    loss = choose_opponent(board, rows, inner, METRICS["log_loss"])
+    assert loss.chosen == {rows[1]: 4, rows[0]: 2}
+
+
+def test_choosing_the_opponent_does_not_flatter_it():
+    """The best of thirty equally good rows scores as each of them does, not as the luckiest."""
+    gains = []
+    for trial in range(12):
+        models = [f"m{i}" for i in range(30)]
+        board = board_of(*(predictions(m, 0.5, 100 * trial + i) for i, m in enumerate(models)))
+        rng = np.random.default_rng(trial)
+        spread = {("tabular", m): {fold: rng.random() for fold in FOLDS} for m in models}
+        about = Contestants(dict.fromkeys(models, "linear"), spread, {}, {})
+        opponent = choose_opponent(board, list(board.rows), about, METRICS["roc_auc"])
+        auc = METRICS["roc_auc"]
+        scores = [float(evaluate(auc, row)[0]) for row in board.rows.values()]
+        gains.append(float(evaluate(auc, opponent.predictions)[0]) - np.mean(scores))
+        assert max(scores) - np.mean(scores) > 0.05
+    assert abs(np.mean(gains)) < 0.03
+
+
+def test_baselines_and_rows_without_inner_scores_do_not_compete():
+    """Class frequencies are no opponent, and neither is a row that cannot be chosen inside."""
+    board = board_of(
+        predictions("late_fusion", 0.2), predictions("dummy", 0.0), predictions("knn", 2.0, 2)
+    )
+    (verdict,) = verdicts(board, {"dummy": 0.99, "knn": 0.7})
+    assert verdict["opponents"] == [{"features": "tabular", "model": "knn", "n_folds": 6}]
+    (verdict,) = verdicts(board, {"dummy": 0.99})
+    assert verdict["answer"] == "not asked"
+    assert "no classical model" in verdict["sentence"]
+
+
+def test_what_was_unequal_is_said():
+    """Random weights on either side, masks, and budgets stand in the sentence."""
     board = board_of(predictions("late_fusion", 0.2), predictions("svm", 1.0, 1))
-    inner = {("tabular", "svm"): 0.9}
-    notes = {("tabular", "late_fusion"): ["random-weights"]}
-    assert "random weights" in verdicts(board, inner, notes)[0]["sentence"]
-    assert "random weights" not in verdicts(board, inner)[0]["sentence"]
+    plain = verdicts(board, {"svm": 0.9})[0]["sentence"]
+    assert "random weights" not in plain
+    assert "masks" not in plain
+    assert "settings" not in plain
+    network = {("tabular", "late_fusion"): ["random-weights"]}
+    assert (
+        "nothing about a pretrained network"
+        in verdicts(board, {"svm": 0.9}, notes=network)[0]["sentence"]
+    )
+    classical = {("tabular", "svm"): ["random-weights", "expert-mask"]}
+    said = verdicts(board, {"svm": 0.9}, notes=classical)[0]["sentence"]
+    assert "1 of 1 classical rows rest on embeddings from random weights" in said
+    assert "measured inside masks that came with the data" in said
+    trials = {("tabular", "svm"): 30, ("tabular", "late_fusion"): 0}
+    said = verdicts(board, {"svm": 0.9}, n_trials=trials)[0]["sentence"]
+    assert "up to 30 settings of a row, the network one setting, not tuned." in said
+
+
+def test_an_interval_that_ends_near_zero_has_three_decimals():
+    """«−0.06 to +0.00» leaves open which side of zero the end is on."""
+    near = Difference(-0.031, -0.062, 0.002, 0.90, 0.931, "cannot tell")
+    assert verdict_decimals(near) == 3
+    far = Difference(-0.031, -0.062, -0.012, 0.90, 0.931, "worse")
+    assert verdict_decimals(far) == 2
 
 
 def test_without_a_fusion_row_the_question_stays_open():
     """A run of classical models alone does not answer."""
-    (verdict,) = verdicts(board_of(predictions("svm", 1.0)), {("tabular", "svm"): 0.9})
+    (verdict,) = verdicts(board_of(predictions("svm", 1.0)), {"svm": 0.9})
     assert verdict["answer"] == "not asked"
     assert verdict["difference"] is None
+
+
+def test_intervals_of_a_rare_class_cover():
+    """With ten patients of the class in five folds, 95 % intervals of the sensitivity cover."""
+    rng = np.random.default_rng(0)
+    covered = []
+    for trial in range(150):
+        cases = [f"c{i:02d}" for i in range(50)]
+        malignant = np.arange(50) < 10
+        folds = pd.DataFrame({"repeat": 0, "fold": np.arange(50) % 5, "case": cases})
+        found = np.where(malignant, rng.random(50) < 0.7, rng.random(50) < 0.2)
+        table = folds.assign(
+            patient=cases,
+            site="",
+            features="tabular",
+            model="a",
+            label=np.where(malignant, "malignant", "benign"),
+            p_benign=np.where(found, 0.2, 0.8),
+            p_malignant=np.where(found, 0.8, 0.2),
+        )
+        board = build_board(
+            table,
+            folds,
+            classes=CLASSES,
+            positive_class="malignant",
+            n_resamples=300,
+            random_state=trial,
+        )
+        drawn = evaluate(METRICS["sensitivity"], board.rows["tabular", "a"], board.weights)
+        low, high = percentile_interval(drawn, confidence=0.95)
+        covered.append(low <= 0.7 <= high)
+    assert np.mean(covered) > 0.88
 
 
 def test_curves_belong_to_the_scores():

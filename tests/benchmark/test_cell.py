@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from optuna.distributions import FloatDistribution
@@ -67,7 +69,10 @@ def test_tuning_starts_at_the_known_good_and_keeps_the_best(small_cohort, regist
     loss = -(np.log(candidates) / 3 + 2 / 3 * np.log((1 - candidates) / 2))
     assert result.params["level"] == pytest.approx(candidates[loss.argmin()])
     assert tried[12] == result.params["level"]
-    assert result.inner_scores["log_loss"] == pytest.approx(loss.min(), abs=0.02)
+    assert np.asarray(result.inner_proba)[:, 1] == pytest.approx(result.params["level"])
+    assert sorted(set(result.inner_fold)) == [0, 1]
+    assert not set(result.inner_test) & set(result.test)
+    assert len(result.inner_test) + len(result.test) == 90
 
 
 def test_an_error_becomes_a_failed_row_with_its_reason(small_cohort, registered):
@@ -92,19 +97,55 @@ def test_an_error_becomes_a_failed_row_with_its_reason(small_cohort, registered)
     make_task = task_factory(ready)
     broken, nonsense = (run_cell(make_task(cell)) for cell in ready.plan.cells[:2])
     assert broken.status == nonsense.status == "failed"
-    assert broken.reason.startswith("RuntimeError: singular matrix (at build, line")
+    where = r"cohort=demo, features=tabular, model=broken, repeat=0, fold=0 at test_cell\.py:\d+"
+    assert re.fullmatch(rf"RuntimeError: singular matrix \({where}\)", broken.reason)
     assert "not finite" in nonsense.reason
     assert not broken.proba
+
+
+def test_a_trial_that_fails_does_not_take_the_cell_down(small_cohort, registered):
+    """Parameters that cannot be fitted are left out, and the completed trials are counted."""
+
+    @registered("picky")
+    class Picky(ModelSpec):
+        title, family = "refuses low levels", "baseline"
+        search_space = {"level": FloatDistribution(0.01, 0.99)}
+        defaults = {"level": 0.6}
+
+        def build(self, blocks, *, params, random_state, settings):
+            if params["level"] < 0.4:
+                raise FloatingPointError("too low")
+            return Threshold(params["level"])
+
+        def estimate_fit_s(self, n_samples, n_columns, settings):
+            return 0.01
+
+    ready = prepared(small_cohort, ["tabular"], ["picky"], inner={"n_splits": 2, "n_trials": 10})
+    result = run_cell(task_factory(ready)(ready.plan.cells[0]))
+    assert result.status == "ok", result.reason
+    assert 1 <= result.n_trials_completed < result.n_trials_requested == 10
+    assert result.params["level"] >= 0.4
+
+
+def test_names_of_cells_are_safe_file_names():
+    """Whatever a modality is called, its files stay in their folder and apart."""
+    hostile = [Cell(name, "svm", 0, 0) for name in ("../../etc", "a/b", "a:b", "ü", "x" * 500)]
+    keys = [cell.key for cell in hostile]
+    assert len(set(keys)) == 5
+    assert all(re.fullmatch(r"[A-Za-z0-9_+-]{1,200}", key) for key in keys)
+    assert Cell("a", "svm", -1, -1).key != Cell("a", "svm", 0, 0).key
 
 
 def test_the_final_model_trains_on_every_case(small_cohort):
     """The refit for keeping has no test rows."""
     ready = prepared(small_cohort, ["tabular"], ["logistic_regression"])
     task = task_factory(ready)(Cell("tabular", "logistic_regression", -1, -1))
-    assert task.train.tolist() == list(range(90))
+    assert task.train_rows.tolist() == list(range(90))
+    assert len(task.X_test) == 0
     classifier, tuning = fit_final(task)
     assert set(tuning.params) == {"C"}
-    assert (classifier.predict(task.X) == task.y).mean() > 0.5
+    part = task.training
+    assert (classifier.predict(part.X) == part.y).mean() > 0.5
 
 
 def test_networks_leave_their_losses(small_cohort):

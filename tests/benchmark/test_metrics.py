@@ -44,7 +44,7 @@ def value(name: str, predictions: Predictions) -> float:
 def test_pooled_metrics_equal_scikit_learn(name, expected, seed):
     """Each pooled metric is scikit-learn's metric of the same name."""
     predictions = simulated(seed)
-    wanted = expected(predictions.y_true, predictions.pooled)
+    wanted = expected(predictions.y_true, predictions.y_proba[0])
     assert value(name, predictions) == pytest.approx(wanted, abs=1e-6)
 
 
@@ -109,12 +109,33 @@ def test_scores_stay_in_their_range_and_reward_skill(name):
     assert value(name, perfect) == pytest.approx(best, abs=1e-6)
 
 
-def test_repeats_are_not_new_patients():
-    """Pooled metrics average the repeats' probabilities first: each case counts once."""
+def test_repeats_share_a_case_and_make_no_ensemble():
+    """Each case counts once; losses of the repeats are averaged, not their probabilities."""
     predictions = simulated(4, n_repeats=4)
-    mean = predictions.y_proba.mean(axis=0)
-    expected = reference.f1_score(predictions.y_true, mean.argmax(1), average="macro")
+    y, p = predictions.y_true, predictions.y_proba
+    every = np.concatenate([one.argmax(1) for one in p])
+    expected = reference.f1_score(np.tile(y, 4), every, average="macro")
     assert value("f1_macro", predictions) == pytest.approx(expected)
+    losses = [reference.log_loss(y, one) for one in p]
+    assert value("log_loss", predictions) == pytest.approx(np.mean(losses))
+    assert value("log_loss", predictions) > reference.log_loss(y, p.mean(axis=0)) + 0.05
+    sevenfold = Predictions(y, np.tile(p[:1], (7, 1, 1)), np.tile(predictions.folds[:1], (7, 1)), 2)
+    weights = np.random.default_rng(0).integers(0, 3, size=(20, len(y))).astype(float)
+    once = Predictions(y, p[:1], predictions.folds[:1], 2)
+    for metric in METRICS.values():
+        assert evaluate(metric, sevenfold, weights) == pytest.approx(
+            evaluate(metric, once, weights)
+        )
+
+
+def test_brier_of_two_classes_is_the_usual_one():
+    """Of two classes the score lies in 0 to 1 and is scikit-learn's binary Brier score."""
+    rng = np.random.default_rng(0)
+    y, risk = rng.integers(0, 2, 50), rng.random(50)
+    predictions = Predictions(
+        y, np.stack([1 - risk, risk], axis=1)[None], np.zeros((1, 50), int), 1
+    )
+    assert value("brier", predictions) == pytest.approx(reference.brier_score_loss(y, risk))
 
 
 def test_auc_without_positives_is_not_a_number():

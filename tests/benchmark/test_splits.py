@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark import load_config
-from benchmark.experiment import grouped_folds, outer_splits
+from benchmark.experiment import fold_notes, grouped_folds, outer_splits
 from cohorts import BenchmarkError
 
 
@@ -64,6 +64,16 @@ def test_a_class_smaller_than_the_folds_is_refused(small_cohort):
     message = r"class 'malignant' has 2 patient\(s\), too few for 3 outer .* Lower outer\.n_splits"
     with pytest.raises(BenchmarkError, match=message):
         outer_splits(tiny, config())
+
+
+def test_few_patients_in_a_fold_are_warned_about(small_cohort):
+    """Fewer than five patients of a class in some test fold: the page says so."""
+    splits = outer_splits(small_cohort, config())
+    assert fold_notes(small_cohort, splits) == ()
+    few = small_cohort.take(np.flatnonzero((small_cohort.labels != 2) | (np.arange(90) < 36)))
+    (note,) = fold_notes(few, outer_splits(few, config()))
+    assert (note.code, note.severity) == ("small-class", "warning")
+    assert "only 4 patient(s) of class 'malignant'" in note.text
 
 
 def test_same_seed_same_folds(small_cohort):

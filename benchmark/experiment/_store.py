@@ -39,6 +39,9 @@ EXTENDABLE = ("features", "models", "final_models")
 # primary metric is declared before the first fit.
 REFINABLE = ("n_resamples", "confidence")
 
+# Where the data lie may change: their fingerprint tells whether they are the same.
+MOVABLE = ("data",)
+
 RECORDED_PACKAGES = (
     "numpy",
     "pandas",
@@ -232,16 +235,16 @@ class RunStore:
         return self._cells / f"{cell.key}.json"
 
     def _check_same(self, existing: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        before, now = existing["config"], new["config"]
+        nested = {"evaluation": REFINABLE, "cohort": MOVABLE}
         differing = [
-            key
-            for key in new["config"]
-            if key not in (*EXTENDABLE, "evaluation")
-            and existing["config"].get(key) != new["config"][key]
+            key for key in now if key not in (*EXTENDABLE, *nested) and before.get(key) != now[key]
         ]
         differing += [
-            f"evaluation.{key}"
-            for key, value in new["config"]["evaluation"].items()
-            if key not in REFINABLE and existing["config"]["evaluation"].get(key) != value
+            f"{section}.{key}"
+            for section, free in nested.items()
+            for key, value in now[section].items()
+            if key not in free and before[section].get(key) != value
         ]
         if existing["fingerprint"] != new["fingerprint"]:
             differing.append("the data")

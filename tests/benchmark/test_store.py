@@ -108,6 +108,15 @@ def test_rows_may_be_added_and_intervals_changed(store, small_cohort):
     assert description["wall_time_s"] == 12.0
 
 
+def test_data_may_have_moved(store, ready):
+    """The same cases from another path continue the run; the fingerprint knows them."""
+    moved = replace(ready.config, cohort=replace(ready.config.cohort, data="elsewhere"))
+    store.open_run(moved, ready.cohort, ready.plan)
+    other = replace(ready.config, cohort=replace(ready.config.cohort, options={"seed": 5}))
+    with pytest.raises(BenchmarkError, match=r"\(different: cohort\.options\)"):
+        store.open_run(other, ready.cohort, ready.plan)
+
+
 def test_finished_rows_are_not_dropped(store, small_cohort):
     """A start that leaves out a row of the folder is refused: none disappears."""
     other = prepared(small_cohort, ["tabular"], ["knn"])

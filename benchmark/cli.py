@@ -197,6 +197,8 @@ def _print_board(folder: Path) -> int:
         print(f"… and {n_more} more rows on the page")
     for verdict in summary["verdicts"]:
         print(f"\n{verdict['question']} {verdict['sentence']}")
+        for caveat in verdict["caveats"]:
+            print(f"  but: {caveat}")
     failed = [row for row in summary["unscored"] if row["status"] == "failed"]
     for row in summary["unscored"]:
         print(f"{row['status']}: {row['model']} on {row['features']}: {row['reason']}")

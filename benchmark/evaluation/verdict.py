@@ -170,9 +170,9 @@ def fusion_verdicts(
             confidence=confidence,
         )
         drawn = f"{len(set(board.patients))} {unit}"
-        comparison = _comparison(row, opponent, difference, title, drawn, confidence)
-        sentences = [comparison, *_caveats(row, opponent, classical, contestants)]
-        found.append(_verdict(row, opponent, difference, " ".join(sentences)))
+        sentence = _comparison(row, opponent, difference, title, drawn, confidence)
+        caveats = _caveats(row, opponent, classical, contestants)
+        found.append(_verdict(row, opponent, difference, sentence, caveats))
     return found
 
 
@@ -181,6 +181,7 @@ def _unanswered(sentence: str) -> dict[str, Any]:
         "question": QUESTION,
         "answer": "not asked",
         "sentence": sentence,
+        "caveats": [],
         "difference": None,
         "fusion": None,
         "classical": None,
@@ -189,7 +190,11 @@ def _unanswered(sentence: str) -> dict[str, Any]:
 
 
 def _verdict(
-    fusion: RowKey, opponent: Opponent, difference: Difference, sentence: str
+    fusion: RowKey,
+    opponent: Opponent,
+    difference: Difference,
+    sentence: str,
+    caveats: Sequence[str],
 ) -> dict[str, Any]:
     opponents = [
         {"features": features, "model": model, "n_folds": n_folds}
@@ -199,6 +204,7 @@ def _verdict(
         "question": QUESTION,
         "answer": _answer(difference),
         "sentence": sentence,
+        "caveats": list(caveats),
         "difference": {
             "value": difference.value,
             "ci_low": difference.ci_low,

@@ -217,21 +217,16 @@ def test_baselines_and_rows_without_inner_scores_do_not_compete():
 def test_what_was_unequal_is_said():
     """Random weights on either side, masks, and budgets stand in the sentence."""
     board = board_of(predictions("late_fusion", 0.2), predictions("svm", 1.0, 1))
-    plain = verdicts(board, {"svm": 0.9})[0]["sentence"]
-    assert "random weights" not in plain
-    assert "masks" not in plain
-    assert "settings" not in plain
+    assert verdicts(board, {"svm": 0.9})[0]["caveats"] == []
     network = {("tabular", "late_fusion"): ["random-weights"]}
-    assert (
-        "nothing about a pretrained network"
-        in verdicts(board, {"svm": 0.9}, notes=network)[0]["sentence"]
-    )
+    said = " ".join(verdicts(board, {"svm": 0.9}, notes=network)[0]["caveats"])
+    assert "nothing about a pretrained network" in said
     classical = {("tabular", "svm"): ["random-weights", "expert-mask"]}
-    said = verdicts(board, {"svm": 0.9}, notes=classical)[0]["sentence"]
+    said = " ".join(verdicts(board, {"svm": 0.9}, notes=classical)[0]["caveats"])
     assert "1 of 1 classical rows rest on embeddings from random weights" in said
     assert "measured inside masks that came with the data" in said
     trials = {("tabular", "svm"): 30, ("tabular", "late_fusion"): 0}
-    said = verdicts(board, {"svm": 0.9}, n_trials=trials)[0]["sentence"]
+    said = " ".join(verdicts(board, {"svm": 0.9}, n_trials=trials)[0]["caveats"])
     assert "up to 30 settings of a row, the network one setting, not tuned." in said
 
 

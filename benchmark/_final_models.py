@@ -80,7 +80,7 @@ def _refit(make_task: TaskFactory, cell: Cell, folder: Path, cohort: Cohort) -> 
 
 def _describe_block(block: FeatureBlock) -> dict[str, Any]:
     """Say what it takes to make the same columns of new patients."""
-    return asdict(block.schema) | {"settings": dict(block.settings)}
+    return asdict(block.schema) | {"options": dict(block.options)}
 
 
 def _hashes(folder: Path) -> dict[str, str]:

@@ -31,7 +31,7 @@ from benchmark.experiment import (
     write_parquet,
 )
 from cohorts import Cohort, default_cache_dir, load_cohort, write_atomically
-from features import EXTRACTORS, FeatureCache, build_blocks
+from features import FeatureCache, build_blocks, extraction_s
 from reports import render_leaderboard
 
 __all__ = [
@@ -164,7 +164,7 @@ def run(
     ready = config if isinstance(config, Preparation) else prepare(config)
     folder = Path(out) if out is not None else default_folder(ready.config)
     store = RunStore(folder)
-    store.open_run(ready.config, ready.cohort, ready.plan)
+    store.check(ready.config, ready.cohort, ready.plan)
     started = time.perf_counter()
     cache = FeatureCache(default_cache_dir() if use_cache else None)
     make_task = _extract(ready, cache, store, progress=progress)
@@ -250,7 +250,7 @@ def _extract(
         random_state=ready.config.seed,
         progress=progress,
     )
-    store.check_blocks(blocks)
+    store.begin(ready.config, ready.cohort, ready.plan, blocks)
     return TaskFactory(ready.config, ready.cohort, ready.plan.sets, blocks, ready.splits)
 
 
@@ -272,9 +272,7 @@ def plan_table(ready: Preparation) -> pd.DataFrame:
 
 def extraction_estimate_s(ready: Preparation) -> float:
     """Return the expected seconds of computing every image feature; less if some are cached."""
-    used = {name for one in ready.plan.sets for name in one.blocks}
-    n_images = sum(len(images) for one in ready.cohort.images for images in one.records)
-    return sum(one.image_s * n_images for one in EXTRACTORS if one.name in used)
+    return extraction_s(ready.cohort, {name for one in ready.plan.sets for name in one.blocks})
 
 
 def total_estimate_s(plan: Plan, costs: Mapping[Cell, float], n_jobs: int) -> float:

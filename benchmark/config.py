@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -216,8 +216,8 @@ def load_config(
     if path is not None:
         _anchor_data(values, Path(path))
 
-    def where(key: str) -> str:
-        return COMMAND_LINE if path is None or key in given else str(path)
+    def where(*keys: str) -> str:
+        return COMMAND_LINE if path is None or _holds(given, keys) else str(path)
 
     merged = _merged(values, given)
     preset = merged.get("preset", "quick")
@@ -269,12 +269,22 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _check_names(config: Config, where: Callable[[str], str]) -> None:
-    COHORTS.get(config.cohort.name, where=where("cohort"))
+def _holds(values: Mapping[str, Any], keys: Sequence[str]) -> bool:
+    """Whether nested mappings have a value under this path of keys."""
+    found: Any = values
+    for key in keys:
+        if not isinstance(found, Mapping) or key not in found:
+            return False
+        found = found[key]
+    return True
+
+
+def _check_names(config: Config, where: Callable[..., str]) -> None:
+    COHORTS.get(config.cohort.name, where=where("cohort", "name"))
     for name in config.models or ():
         MODELS.get(name, where=where("models"))
     for name, options in config.feature_options.items():
-        place = f"{where('feature_options')}, under feature_options"
+        place = f"{where('feature_options', name)}, under feature_options"
         options_type = EXTRACTORS.get(name, where=place).options_type
         parse_options(options_type, options, where=f"{place}.{name}")
     if config.evaluation.primary not in METRICS:
@@ -282,6 +292,6 @@ def _check_names(config: Config, where: Callable[[str], str]) -> None:
             "metric",
             config.evaluation.primary,
             METRICS,
-            where=where("evaluation"),
+            where=where("evaluation", "primary"),
             hint="See: benchmark list metrics",
         )

@@ -17,8 +17,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from models import MODELS
-
 STEPS = ["tune_time_s", "fit_time_s", "predict_time_s"]
 
 
@@ -33,8 +31,7 @@ def time_run(out: Path) -> float:
 def print_families(out: Path) -> None:
     """Print the seconds of one core that each family took."""
     plan = pd.read_parquet(out / "plan.parquet")
-    family = plan["model"].map({spec.name: spec.family for spec in MODELS})
-    spent = plan[STEPS].sum(axis=1).groupby(family).agg(["sum", "count"])
+    spent = plan[STEPS].sum(axis=1).groupby(plan["family"]).agg(["sum", "count"])
     for name, row in spent.sort_values("sum", ascending=False).iterrows():
         print(f"{name:12} {row['sum']:7.1f} s in {int(row['count']):3} cells")
 

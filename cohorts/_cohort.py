@@ -126,6 +126,8 @@ class TabularModality:
         names = [column.name for column in self.columns]
         if names != list(self.table.columns):
             raise ValueError(f"Modality {self.name!r}: columns and table do not agree.")
+        if any(column.kind is ColumnKind.IMAGES for column in self.columns):
+            raise ValueError(f"Modality {self.name!r}: images are a modality of their own.")
 
     def take(self, indices: NDArray[np.intp]) -> TabularModality:
         """Return the modality for the cases at `indices`."""

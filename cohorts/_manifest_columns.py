@@ -154,7 +154,10 @@ def _describe(name: str, table: RecordedTable, declared: ColumnOptions) -> Colum
             f"Column {name!r} of {table.path.name} holds dates or times, which are no features. "
             "List it under exclude, or record a length of time (such as an age) as a number."
         )
-    kind = declared.kind or infer_kind(cells, decimal_comma=table.decimal_comma)
+    if declared.kind is None:
+        kind = infer_kind(cells, decimal_comma=table.decimal_comma)
+    else:
+        kind = ColumnKind(declared.kind)
     return Column(name, kind, declared.unit, declared.description, declared.separator)
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from cohorts._cohort import ColumnKind
 from cohorts._column_kinds import DEFAULT_MISSING, as_text
 
 __all__ = ["ColumnOptions", "ImageOptions", "JoinedTable", "ManifestOptions"]
+
+# Images are a modality of their own, never a column of a table.
+DeclaredKind = Literal["numeric", "categorical", "boolean", "multi_label"]
 
 # YAML reads an unquoted 7 as a number; as a column name or a class it is meant as text.
 STRICT = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
@@ -57,7 +59,7 @@ class ImageOptions:
 class ColumnOptions:
     """What a column is, where inference will not do: see `Column`."""
 
-    kind: ColumnKind | None = None
+    kind: DeclaredKind | None = None
     unit: str = ""
     description: str = ""
     separator: Annotated[str, Field(min_length=1)] = "&"

@@ -17,6 +17,7 @@ from features._sets import (
     available_sets,
     block_kinds,
     build_blocks,
+    extraction_s,
     select_sets,
 )
 from features._tabular import TabularEncoder
@@ -46,6 +47,7 @@ __all__ = [
     "create_backbone",
     "decode_image",
     "decode_mask",
+    "extraction_s",
     "load_pixels",
     "make_preprocessor",
     "normalise_pixels",

@@ -70,12 +70,16 @@ class FeatureBlock:
         What the page must say, such as random weights.
     settings : mapping
         Everything that shapes the numbers besides the images, as plain values.
+    options : mapping
+        The extractor's options with nothing left to decide: with them new patients get the
+        same columns.
     """
 
     schema: BlockSchema
     frame: pd.DataFrame
     notes: tuple[Note, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.schema.column_names != list(self.frame.columns):
@@ -84,7 +88,7 @@ class FeatureBlock:
     def digest(self) -> str:
         """Return the SHA-256 of columns, settings and values.
 
-        Pixels are hashed by the images' place in the cohort, whose fingerprint has the bytes.
+        Of pixels, columns and settings only: the cohort's fingerprint has the bytes.
         """
         digest = hashlib.sha256(repr((self.schema, sorted(self.settings.items()))).encode())
         if self.schema.kind != "pixels":

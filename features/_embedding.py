@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Annotated
 
@@ -91,9 +92,16 @@ class Embedding(FeatureExtractor[EmbeddingOptions]):
             (f"{i:0{width}d}", "", f"feature {i} of {options.backbone}")
             for i in range(backbone.n_features)
         ]
-        return image_block(
-            name, cases, images, features, extract, settings=settings, notes=backbone.notes
-        )
+        block = image_block(name, cases, images, features, extract, settings=settings)
+        decided = replace(options, weights=_decided_weights(options.weights, backbone))
+        return replace(block, notes=backbone.notes, options=asdict(decided))
+
+
+def _decided_weights(wanted: str, backbone: Backbone) -> str:
+    """Say what ``auto`` came to."""
+    if wanted != "auto":
+        return wanted
+    return "random" if backbone.is_random else "pretrained"
 
 
 def _device() -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from cohorts import BLOCK_SEPARATOR, Column, ColumnKind, ImageModality, ImageRecord, Note
+from cohorts import BLOCK_SEPARATOR, Column, ColumnKind, ImageModality, ImageRecord
 from features._blocks import BlockSchema, FeatureBlock
 from features._cache import FeatureCache
 
@@ -81,7 +81,6 @@ def image_block(
     extract: Callable[[Sequence[ImageRecord]], NDArray[np.float64]],
     *,
     settings: Mapping[str, Any],
-    notes: Sequence[Note] = (),
 ) -> FeatureBlock:
     """Make a block of the images of one modality, averaged over the images of a case.
 
@@ -99,8 +98,6 @@ def image_block(
         Records -> array of shape (n_records, n_features).
     settings : mapping
         What shaped the numbers.
-    notes : sequence of Note
-        What the page must say.
 
     Returns
     -------
@@ -119,4 +116,4 @@ def image_block(
         values[averaged.index] = averaged.to_numpy()
     schema = BlockSchema(name, images.name, "image_features", columns)
     frame = pd.DataFrame(values, index=list(cases), columns=schema.column_names)
-    return FeatureBlock(schema, frame, tuple(notes), settings)
+    return FeatureBlock(schema, frame, settings=settings)

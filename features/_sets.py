@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,6 +34,7 @@ __all__ = [
     "available_sets",
     "block_kinds",
     "build_blocks",
+    "extraction_s",
     "select_sets",
 ]
 
@@ -59,8 +60,8 @@ def available_sets(cohort: Cohort) -> tuple[FeatureSet, ...]:
         If a tabular modality has the name of a set that means something else.
     """
     tables = tuple(table.name for table in cohort.tables)
-    _check_modality_names(tables)
     extracted = _extracted_blocks(cohort)
+    _check_modality_names(tables, {*extracted, *_pixel_blocks(cohort)})
     by_extractor: dict[str, tuple[str, ...]] = {}
     for name, (extractor, _) in extracted.items():
         by_extractor[extractor.name] = (*by_extractor.get(extractor.name, ()), name)
@@ -107,6 +108,15 @@ def select_sets(cohort: Cohort, names: Sequence[str] | None) -> tuple[FeatureSet
             where = f"cohort {cohort.info.name!r}"
             raise unknown_name("feature set", name, known, where=where, hint=hint)
     return tuple(known[name] for name in dict.fromkeys(names))
+
+
+def extraction_s(cohort: Cohort, names: Collection[str]) -> float:
+    """Return the expected seconds of computing these blocks with an empty cache; a rough guess."""
+    return sum(
+        extractor.image_s * sum(map(len, images.records))
+        for name, (extractor, images) in _extracted_blocks(cohort).items()
+        if name in names
+    )
 
 
 def build_blocks(
@@ -171,13 +181,13 @@ def assemble(blocks: Sequence[FeatureBlock]) -> pd.DataFrame:
     return pd.concat([block.frame for block in blocks], axis=1)
 
 
-def _check_modality_names(tables: Sequence[str]) -> None:
+def _check_modality_names(tables: Sequence[str], image_blocks: Collection[str]) -> None:
     stems = {"image", *EXTRACTORS.names()}
-    taken = {"all", *stems, *(f"{stem}+tabular" for stem in stems)}
+    taken = {"all", *stems, *(f"{stem}+tabular" for stem in stems), *image_blocks}
     if len(tables) > 1:
         taken.add("tabular")
     for name in tables:
-        if name in taken or name.startswith(tuple(f"{stem}_" for stem in stems)):
+        if name in taken:
             raise BenchmarkError(
                 f"A tabular modality cannot be called {name!r}, because a feature set of that name "
                 f"means something else (taken: {', '.join(sorted(taken))}). Rename it."

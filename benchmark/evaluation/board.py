@@ -31,7 +31,8 @@ class Board:
     weights : ndarray of shape (n_resamples, n_cases)
         One bootstrap draw of the patients, shared by all rows.
     incomplete : mapping of (features, model) to int
-        Rows with missing predictions, and how many are missing; these are not scored.
+        Rows with predictions that are missing, stand twice or belong to another fold, and how
+        many; these are not scored.
     """
 
     rows: Mapping[RowKey, Predictions]
@@ -87,7 +88,7 @@ def build_board(
         values = aligned[probabilities].to_numpy(dtype=np.float64)
         n_missing = int(np.isnan(values).any(axis=1).sum())
         if n_missing or len(part) != len(planned):
-            incomplete[_row_key(key)] = n_missing
+            incomplete[_row_key(key)] = max(n_missing, abs(len(part) - len(planned)))
             continue
         proba = values.reshape(n_repeats, len(cases), len(classes))
         rows[_row_key(key)] = Predictions(y_true, proba, folds, codes[positive_class])

@@ -25,6 +25,11 @@ NOT_COMPETING = ("baseline", "deep")
 # Chosen rows that the sentence names; a board of many folds can have a dozen.
 N_NAMED = 3
 
+NO_FUSION = "This run scored no fusion network, so the question stays open."
+NO_OPPONENT = (
+    "No classical model with inner scores in every fold was scored, so the question stays open."
+)
+
 FoldKey = tuple[int, int]
 
 
@@ -157,9 +162,10 @@ def fusion_verdicts(
     fusions = [row for model in FUSION_MODELS for row in board.rows if row[1] == model]
     classical = contestants.classical(board)
     opponent = choose_opponent(board, classical, contestants, metric)
-    if not fusions or opponent is None:
-        missing = "fusion network" if not fusions else "classical model"
-        return [_unanswered(f"This run scored no {missing}, so the question stays open.")]
+    if opponent is None:
+        return [_unanswered(NO_OPPONENT)]
+    if not fusions:
+        return [_unanswered(NO_FUSION)]
     found = []
     for row in fusions:
         difference = paired_difference(
@@ -279,13 +285,13 @@ def _caveats(
             "The classical side measured inside masks that came with the data; the network does "
             "not see them."
         )
-    most = max(contestants.n_trials.get(row, 0) for row in opponent.chosen)
-    own = contestants.n_trials.get(fusion, 0)
-    if most != own:
-        tried = f"{own} settings" if own else "one setting, not tuned"
+    most = max(contestants.n_trials.get(row, 1) for row in opponent.chosen)
+    # A network that is not tuned is one setting, as is a row with one trial.
+    own = max(1, contestants.n_trials.get(fusion, 1))
+    if most != own or len(classical) > 1:
         caveats.append(
-            f"Per fold the classical side tried up to {most} settings of a row, the network "
-            f"{tried}."
+            f"Per fold the classical side chose among {len(classical)} row(s), each of up to "
+            f"{most} setting(s); the network had {own}."
         )
     return caveats
 

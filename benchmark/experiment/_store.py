@@ -95,8 +95,8 @@ class RunStore:
     def _cells(self) -> Path:
         return self.folder / "cells"
 
-    def open_run(self, config: Config, cohort: Cohort, plan: Plan) -> None:
-        """Create the folder, or check that what it holds belongs to the same run.
+    def check(self, config: Config, cohort: Cohort, plan: Plan) -> None:
+        """Check, before any long work, that the folder is empty or belongs to the same run.
 
         Raises
         ------
@@ -104,38 +104,52 @@ class RunStore:
             If the folder holds another run, naming what differs, or rows that this plan
             leaves out.
         """
-        description = describe_run(config, cohort, plan)
-        existing = self.read_description() if self._description_path.exists() else None
+        existing = self._existing()
         if existing is not None:
-            self._check_same(existing, description)
-            description["created"] = existing["created"]
+            self._check_same(existing, describe_run(config, cohort, plan))
         elif self.folder.exists() and any(self.folder.iterdir()):
             raise BenchmarkError(
                 f"The folder {str(self.folder)!r} is not empty and holds no run. "
                 "Choose another with --out."
             )
-        self._cells.mkdir(parents=True, exist_ok=True)
-        # What earlier starts added, such as the time they took, stays.
-        write_json(self._description_path, (existing or {}) | description)
+        self.folder.mkdir(parents=True, exist_ok=True)
 
-    def check_blocks(self, blocks: Mapping[str, FeatureBlock]) -> None:
-        """Record the digests of the features, or check that they are what they were.
+    def begin(
+        self, config: Config, cohort: Cohort, plan: Plan, blocks: Mapping[str, FeatureBlock]
+    ) -> None:
+        """Check the features as well, and write ``run.json``: from here on the rows are owed.
 
         Raises
         ------
         BenchmarkError
-            If a block differs from the one that stored cells were computed with.
+            As in `check`, or if a block differs from the one that stored cells were
+            computed with. The folder is then left as it was.
         """
-        before: dict[str, str] = self.read_description().get("blocks", {})
+        self.check(config, cohort, plan)
+        existing = self._existing() or {}
+        digests = self._check_blocks(existing.get("blocks", {}), blocks)
+        description = describe_run(config, cohort, plan) | {"blocks": digests}
+        description["created"] = existing.get("created", description["created"])
+        self._cells.mkdir(exist_ok=True)
+        # What earlier starts added, such as the time they took, stays.
+        write_json(self._description_path, existing | description)
+
+    def _existing(self) -> dict[str, Any] | None:
+        return self.read_description() if self._description_path.exists() else None
+
+    def _check_blocks(
+        self, before: Mapping[str, str], blocks: Mapping[str, FeatureBlock]
+    ) -> dict[str, str]:
+        """Return the digests of all blocks that the folder knows."""
         now = {name: block.digest() for name, block in blocks.items()}
         changed = [name for name, digest in now.items() if before.get(name, digest) != digest]
         if changed:
             raise BenchmarkError(
                 f"The folder {str(self.folder)!r} holds cells on other features: {changed[0]!r} is "
-                "not what it was (another version of its extractor, or other weights). Choose "
-                "another folder with --out, or delete this one."
+                "not what it was (another version of its extractor, other weights, or another "
+                "kind of processor). Choose another folder with --out, or delete this one."
             )
-        self.update_description(blocks=before | now)
+        return {**before, **now}
 
     def read_description(self) -> dict[str, Any]:
         """Return ``run.json``.

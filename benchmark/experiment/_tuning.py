@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,8 +27,6 @@ __all__ = [
     "predict_proba",
     "tune",
 ]
-
-logger = logging.getLogger(__name__)
 
 Builder = Callable[[Mapping[str, Any]], Any]
 
@@ -80,7 +78,8 @@ class TuningResult:
     params : mapping
         Of the trial with the lowest inner log loss.
     n_trials_requested, n_trials_completed : int
-        Budget, and trials that ended without an error; both 0 where there was no choice.
+        Budget, and trials that ended without an error; both 0 where the inner folds were not
+        used at all.
     inner : InnerPredictions or None
         Of the chosen trial; None where no trial was run.
     """
@@ -103,7 +102,8 @@ def tune(
     """Search the model's space on grouped inner folds of the training part.
 
     The first trial is the model's known-good parameters; the others come from a seeded
-    tree-structured Parzen estimator (Bergstra et al. 2011). A trial that raises is left out.
+    tree-structured Parzen estimator (Bergstra et al. 2011). A later trial that raises is left
+    out, under a warning.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def tune(
     Raises
     ------
     Exception
-        What the last trial raised, if none came to an end.
+        What the first trial raised, or any that ran out of memory or disk.
     """
     budget = n_trials(spec, config)
     if spec.is_deep and budget == 1:
@@ -146,10 +146,12 @@ def tune(
         try:
             inner = _predict_inner(spec, build(trial.params), part, folds)
         except Exception as error:
-            logger.warning("trial=%d status=failed error=%s", number, error)
-            study.tell(trial, state=TrialState.FAIL)
-            if number == budget - 1 and not found:
+            # The known-good parameters must work, and a full memory or disk is no property of
+            # the others: the cell then fails as a whole, and is tried again by the next start.
+            if number == 0 or isinstance(error, (MemoryError, OSError)):
                 raise
+            warnings.warn(f"Trial {number} failed: {error!r}", RuntimeWarning, stacklevel=1)
+            study.tell(trial, state=TrialState.FAIL)
             continue
         found[trial.number] = inner
         study.tell(trial, _log_loss(part, inner))

@@ -109,15 +109,9 @@ class Radiomics(FeatureExtractor[RadiomicsOptions]):
             batch_size=BATCH_SIZE,
             progress=progress,
         )
-        return image_block(
-            name,
-            cases,
-            images,
-            _features(options),
-            extract,
-            settings=settings,
-            notes=_notes(_records(images), options.region),
-        )
+        block = image_block(name, cases, images, _features(options), extract, settings=settings)
+        notes = tuple(_notes(_records(images), options.region))
+        return replace(block, notes=notes, options=asdict(options))
 
 
 def _records(images: ImageModality) -> list[ImageRecord]:

@@ -125,6 +125,35 @@ def test_a_trial_that_fails_does_not_take_the_cell_down(small_cohort, registered
     assert result.status == "ok", result.reason
     assert 1 <= result.n_trials_completed < result.n_trials_requested == 10
     assert result.params["level"] >= 0.4
+    assert any("Trial" in text and "too low" in text for text in result.warnings)
+
+
+def test_the_known_good_parameters_must_work(small_cohort, registered):
+    """If the first trial raises, or any runs out of memory, the cell fails and is tried again."""
+    built = []
+
+    @registered("exhausting")
+    class Exhausting(ModelSpec):
+        title, family = "runs out of memory in its third trial", "baseline"
+        search_space = {"level": FloatDistribution(0.01, 0.99)}
+        defaults = {"level": 0.6}
+
+        def build(self, blocks, *, params, random_state, settings):
+            built.append(params)
+            if len(built) == 3:
+                raise MemoryError("full")
+            return Threshold(params["level"])
+
+        def estimate_fit_s(self, n_samples, n_columns, settings):
+            return 0.01
+
+    ready = prepared(
+        small_cohort, ["tabular"], ["exhausting"], inner={"n_splits": 2, "n_trials": 10}
+    )
+    result = run_cell(task_factory(ready)(ready.plan.cells[0]))
+    assert result.status == "failed"
+    assert "MemoryError: full" in result.reason
+    assert len(built) == 3
 
 
 def test_names_of_cells_are_safe_file_names():

@@ -80,6 +80,24 @@ def test_what_is_not_known_is_refused(tmp_path, text, message):
         load_config(write(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("text", "flags", "message"),
+    [
+        ("cohort: {name: bussi}", {"cohort": {"data": "x"}}, r"'bussi' in .*run\.yaml\."),
+        ("cohort: {name: busi}", {"cohort": {"name": "bussi"}}, r"'bussi' in the command line\."),
+        ("preset: quick", {"models": ["svn"]}, r"'svn' in the command line\."),
+        ("models: [svn]", {"seed": 1}, r"'svn' in .*run\.yaml\."),
+        ("seed: 1", {"preset": "fast"}, r"'fast' in the command line\."),
+        ("preset: [quick]", {}, r"preset .* in .*run\.yaml\."),
+        ("evaluation: {primary: auc}", {"evaluation": {"n_resamples": 100}}, r"in .*run\.yaml\."),
+    ],
+)
+def test_the_place_that_is_wrong_is_named(tmp_path, text, flags, message):
+    """What the file says is not blamed on a flag, nor the reverse."""
+    with pytest.raises(BenchmarkError, match=message):
+        load_config(write(tmp_path, text), flags)
+
+
 def test_a_missing_file_is_named():
     """The message says how to get a config."""
     with pytest.raises(BenchmarkError, match=r"'nowhere\.yaml' does not exist\. See: benchm"):

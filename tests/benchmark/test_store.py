@@ -22,7 +22,7 @@ def ready(small_cohort):
 @pytest.fixture
 def store(tmp_path, ready) -> RunStore:
     store = RunStore(tmp_path / "run")
-    store.open_run(ready.config, ready.cohort, ready.plan)
+    store.begin(ready.config, ready.cohort, ready.plan, {})
     return store
 
 
@@ -86,14 +86,14 @@ def test_another_run_does_not_mix_in(store, small_cohort, changes, named):
     """The folder of one config is refused to another, naming what differs."""
     other = prepared(small_cohort, ["tabular"], ["svm"], **changes)
     with pytest.raises(BenchmarkError, match=rf"holds another run \(different: {named}\)"):
-        store.open_run(other.config, small_cohort, other.plan)
+        store.check(other.config, small_cohort, other.plan)
 
 
 def test_other_data_do_not_mix_in(store, ready, small_cohort):
     """The same config on changed data is another run."""
     changed = small_cohort.take(range(89))
     with pytest.raises(BenchmarkError, match=r"\(different: the data\)"):
-        store.open_run(ready.config, changed, ready.plan)
+        store.check(ready.config, changed, ready.plan)
 
 
 def test_rows_may_be_added_and_intervals_changed(store, small_cohort):
@@ -102,7 +102,7 @@ def test_rows_may_be_added_and_intervals_changed(store, small_cohort):
         small_cohort, ["tabular", "clinical"], ["svm", "knn"], evaluation={"n_resamples": 300}
     )
     store.update_description(wall_time_s=12.0)
-    store.open_run(more.config, small_cohort, more.plan)
+    store.begin(more.config, small_cohort, more.plan, {})
     description = store.read_description()
     assert description["config"]["models"] == ["svm", "knn"]
     assert description["wall_time_s"] == 12.0
@@ -111,17 +111,17 @@ def test_rows_may_be_added_and_intervals_changed(store, small_cohort):
 def test_data_may_have_moved(store, ready):
     """The same cases from another path continue the run; the fingerprint knows them."""
     moved = replace(ready.config, cohort=replace(ready.config.cohort, data="elsewhere"))
-    store.open_run(moved, ready.cohort, ready.plan)
+    store.check(moved, ready.cohort, ready.plan)
     other = replace(ready.config, cohort=replace(ready.config.cohort, options={"seed": 5}))
     with pytest.raises(BenchmarkError, match=r"\(different: cohort\.options\)"):
-        store.open_run(other, ready.cohort, ready.plan)
+        store.check(other, ready.cohort, ready.plan)
 
 
 def test_finished_rows_are_not_dropped(store, small_cohort):
     """A start that leaves out a row of the folder is refused: none disappears."""
     other = prepared(small_cohort, ["tabular"], ["knn"])
     with pytest.raises(BenchmarkError, match=r"holds 1 row\(s\) that .* 'svm' on 'tabular'"):
-        store.open_run(other.config, small_cohort, other.plan)
+        store.check(other.config, small_cohort, other.plan)
 
 
 def test_other_versions_do_not_mix_in(store, ready):
@@ -129,29 +129,37 @@ def test_other_versions_do_not_mix_in(store, ready):
     versions = store.read_description()["versions"]
     store.update_description(versions=versions | {"scikit-learn": "0.1"})
     with pytest.raises(BenchmarkError, match=r"\(different: the version of scikit-learn\)"):
-        store.open_run(ready.config, ready.cohort, ready.plan)
+        store.check(ready.config, ready.cohort, ready.plan)
 
 
-def test_other_features_do_not_mix_in(store, small_cohort, monkeypatch):
-    """A new version of an extractor is noticed before a cell runs on it."""
+def test_other_features_do_not_mix_in(store, ready, small_cohort, monkeypatch):
+    """A new version of an extractor is noticed before a cell runs on it, and locks nothing."""
 
-    def block():
+    def blocks():
         return build_blocks(
             small_cohort, ["radiomics"], options={}, cache=FeatureCache(None), random_state=0
         )
 
-    store.check_blocks(block())
-    store.check_blocks(block())
+    def begin(one):
+        store.begin(one.config, small_cohort, one.plan, blocks())
+
+    begin(ready)
+    begin(ready)
+    original = EXTRACTORS.get("radiomics").version
     monkeypatch.setattr(type(EXTRACTORS.get("radiomics")), "version", 99)
+    more = prepared(small_cohort, ["tabular"], ["svm", "knn"])
     with pytest.raises(BenchmarkError, match="holds cells on other features: 'radiomics'"):
-        store.check_blocks(block())
+        begin(more)
+    # The refused start owes no rows: the run goes on as it was begun.
+    monkeypatch.setattr(type(EXTRACTORS.get("radiomics")), "version", original)
+    begin(ready)
 
 
 def test_foreign_folders_are_left_alone(tmp_path, ready):
     """A folder that holds something else is refused, not filled."""
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(BenchmarkError, match=r"is not empty and holds no run"):
-        RunStore(tmp_path).open_run(ready.config, ready.cohort, ready.plan)
+        RunStore(tmp_path).check(ready.config, ready.cohort, ready.plan)
 
 
 def test_what_is_no_run_is_said(tmp_path, store):

@@ -18,6 +18,7 @@ from features import (
     available_sets,
     block_kinds,
     build_blocks,
+    extraction_s,
     select_sets,
 )
 
@@ -70,6 +71,11 @@ def test_several_image_modalities_have_a_block_each(small_cohort):
         both, ["radiomics_doppler"], options={}, cache=FeatureCache(None), random_state=0
     )["radiomics_doppler"]
     assert block.schema.modality == "doppler"
+    one, two = (
+        extraction_s(cohort, {"radiomics", "radiomics_ultrasound", "radiomics_doppler"})
+        for cohort in (small_cohort, both)
+    )
+    assert two == pytest.approx(2 * one)
     assert "radiomics_doppler__glcm_contrast" in block.frame
     assert block_kinds(both) == {
         "clinical": "tabular",
@@ -83,19 +89,23 @@ def test_several_image_modalities_have_a_block_each(small_cohort):
     }
 
 
-def test_new_patients_get_the_columns_of_the_cohort(small_cohort):
-    """With the resolved options, patients without mask and pixel size have the same columns."""
-    block = build(small_cohort, "radiomics")
-    options = {key: value for key, value in block.settings.items() if key != "version"}
-    assert (options["region"], options["unit"]) == ("mask", "mm")
+@pytest.mark.parametrize("name", EXTRACTORS.names())
+def test_new_patients_get_the_columns_of_the_cohort(small_cohort, name):
+    """With the decided options, patients without mask and pixel size have the same columns."""
+    block = build(small_cohort, name)
+    assert "auto" not in block.options.values()
     records = tuple(
         (replace(images[0], masks=(), spacing_mm=None),)
         for images in small_cohort.images[0].records
     )
     bare = replace(small_cohort, images=(ImageModality("ultrasound", records),))
-    again = build(bare, "radiomics", **options)
+    again = build(bare, name, **block.options)
     assert list(again.frame.columns) == list(block.frame.columns)
-    assert again.frame.isna().all(axis=None)
+    assert again.options == block.options
+    if name == "radiomics":
+        assert again.frame.isna().all(axis=None)
+    else:
+        assert again.frame.equals(block.frame)
 
 
 def test_blocks_are_told_apart_by_their_digest(small_cohort, monkeypatch):

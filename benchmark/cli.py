@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ EXIT_INTERRUPTED = 130
 
 # Rows of the board that the terminal shows at the end.
 N_SHOWN = 10
+
+# Columns of a terminal that sentences are wrapped to.
+WIDTH = 100
 
 SHOWN_METRICS = ("roc_auc", "f1_macro", "sensitivity", "specificity", "brier")
 
@@ -111,10 +115,12 @@ def _run(arguments: argparse.Namespace) -> int:
     ready = prepare(config)
     n_jobs = arguments.jobs or default_jobs()
     if arguments.dry_run:
+        _announce(ready)
         _print_plan(ready, n_jobs)
         return EXIT_OK
     out = Path(arguments.out) if arguments.out else default_folder(config)
-    _announce(ready, out)
+    _announce(ready)
+    print(f"{len(ready.plan.rows)} rows, {len(ready.plan.cells)} cells -> {out}", flush=True)
     finished = run(ready, out=out, n_jobs=n_jobs, use_cache=not arguments.no_cache, progress=True)
     return _print_board(finished.folder)
 
@@ -134,19 +140,18 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
             values[key] = getattr(arguments, key)
     for key in ("features", "models"):
         listed = getattr(arguments, key)
-        if listed:
+        if listed is not None:
             values[key] = [name.strip() for name in listed.split(",") if name.strip()]
     return values
 
 
-def _announce(ready: Preparation, out: Path) -> None:
+def _announce(ready: Preparation) -> None:
     cohort = ready.cohort
     counts = ", ".join(f"{count} {name}" for name, count in cohort.class_counts().items())
     known = f" of {cohort.n_patients} patients" if cohort.info.patients_known else ""
     print(f"{cohort.info.title}: {cohort.n_cases} cases{known} ({counts})")
     for note in cohort.notes:
         print(f"  {'WARNING' if note.severity == 'warning' else 'note'}: {note.text}")
-    print(f"{len(ready.plan.rows)} rows, {len(ready.plan.cells)} cells -> {out}", flush=True)
 
 
 def _print_plan(ready: Preparation, n_jobs: int) -> None:
@@ -161,8 +166,8 @@ def _print_plan(ready: Preparation, n_jobs: int) -> None:
     print(
         f"{len(ready.plan.rows)} rows, {len(ready.plan.cells)} cells, about "
         f"{duration(sum(ready.costs.values()))} of one core, {duration(wall)} with {n_jobs} "
-        f"job(s), plus {duration(extraction_estimate_s(ready))} for image features that are not "
-        "in the cache. A rough guess: machines differ by a factor."
+        f"job(s), plus up to {duration(extraction_estimate_s(ready))} for image features, less "
+        "what the cache holds. A rough guess: machines differ by a factor."
     )
 
 
@@ -182,9 +187,15 @@ def _print_board(folder: Path) -> int:
     titles = {metric["name"]: metric["short"] for metric in summary["metrics"]}
     header = ["#", "features", "model", *(titles[name] for name in shown)]
     rows = [header]
+    asked = [verdict["fusion"] for verdict in summary["verdicts"]]
+    kept = [
+        row
+        for row in summary["rows"]
+        if row["rank"] <= N_SHOWN or {"features": row["features"], "model": row["model"]} in asked
+    ]
     rows += [
         [str(row["rank"]), row["features"], row["model"], *(shown_score(row, n) for n in shown)]
-        for row in summary["rows"][:N_SHOWN]
+        for row in kept
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
     print()
@@ -192,13 +203,17 @@ def _print_board(folder: Path) -> int:
         print(
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         )
-    n_more = len(summary["rows"]) - N_SHOWN
+    n_more = len(summary["rows"]) - len(kept)
     if n_more > 0:
         print(f"… and {n_more} more rows on the page")
     for verdict in summary["verdicts"]:
-        print(f"\n{verdict['question']} {verdict['sentence']}")
-        for caveat in verdict["caveats"]:
-            print(f"  but: {caveat}")
+        print(f"\n{verdict['question']} {verdict['label']}")
+        for sentence in (verdict["sentence"], *verdict["caveats"]):
+            print(textwrap.fill(sentence, WIDTH, initial_indent="  ", subsequent_indent="  "))
+    print()
+    for note in summary["notes"]:
+        if note["severity"] == "warning":
+            print(textwrap.fill(f"WARNING: {note['text']}", WIDTH, subsequent_indent="  "))
     failed = [row for row in summary["unscored"] if row["status"] == "failed"]
     for row in summary["unscored"]:
         print(f"{row['status']}: {row['model']} on {row['features']}: {row['reason']}")

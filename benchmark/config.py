@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from benchmark.evaluation.metrics import METRICS
@@ -35,6 +35,13 @@ Positive = Annotated[int, Field(ge=1)]
 Splits = Annotated[int, Field(ge=2)]
 
 
+def _quoted(value: Any) -> Any:
+    if isinstance(value, bool):
+        word = "yes" if value else "no"
+        raise ValueError(f'YAML reads an unquoted {word} as {value}; write it in quotes: "{word}"')
+    return value
+
+
 @dataclass(frozen=True, config=STRICT)
 class CohortConfig:
     """Which patients.
@@ -54,7 +61,7 @@ class CohortConfig:
 
     name: str = "demo"
     data: str | None = None
-    positive_class: str | None = None
+    positive_class: Annotated[str | None, BeforeValidator(_quoted)] = None
     options: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -228,24 +235,36 @@ def load_config(
     config = parse_options(
         Config, _merged(PRESETS[preset], merged), where=COMMAND_LINE if path is None else str(path)
     )
+    for key, listed in (("models", config.models), ("features", config.features)):
+        if listed is not None and not listed:
+            raise BenchmarkError(
+                f"{where(key)}: {key} names none. Name at least one, or leave the key out for all."
+            )
     _check_names(config, where)
     return config
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        raise BenchmarkError(
+            f"The config {str(path)!r} is a folder. Give a YAML file (see: benchmark init), or the "
+            "folder of a data set with --cohort NAME --data PATH."
+        )
     if not path.is_file():
         raise BenchmarkError(f"The config file {str(path)!r} does not exist. See: benchmark init")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        summary = " ".join(str(error).split())
+    except UnicodeDecodeError:
+        raise BenchmarkError(f"{path} is not UTF-8 text. Save it as UTF-8.") from None
+    except yaml.YAMLError as error:
+        summary = " ".join(str(error).replace('in "<unicode string>", ', "at ").split())
         raise BenchmarkError(f"{path} is not readable as YAML: {summary}.") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise BenchmarkError(
-            f"{path} must hold keys and values, but it holds a {type(values).__name__}. "
-            "See: benchmark init"
+            f"{path} must hold keys and values, but it holds a {type(values).__name__}. See: "
+            "benchmark init; a table of patients is named in a config, as cohort.data"
         )
     return values
 

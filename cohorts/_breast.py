@@ -65,6 +65,26 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
     ),
 }
 
+TABLE_NOTES: Mapping[str, tuple[Note, ...]] = {
+    "reader": (
+        Note(
+            "reader-descriptors",
+            "warning",
+            "Rows that use the modality 'reader' (alone, or as part of tabular and all) measure a "
+            "radiologist together with a model: shape, margin and so on were read off the image by "
+            "an expert.",
+        ),
+    ),
+    "post_diagnosis": (
+        Note(
+            "post-diagnosis-columns",
+            "warning",
+            "Rows that use the modality 'post_diagnosis' know what was concluded after the "
+            "examination: they show how well the answer predicts the answer.",
+        ),
+    ),
+}
+
 ROLES = ("CaseID", "Image_filename", "Mask_tumor_filename", "Mask_other_filename", "Pixel_size")
 LABEL = "Classification"
 
@@ -196,7 +216,7 @@ def _table(recorded: pd.DataFrame, name: str, sheet: Path) -> TabularModality:
     columns = COLUMNS[name]
     cells = {column.name: _cells(recorded, column, sheet) for column in columns}
     table = pd.DataFrame(cells).set_axis(pd.Index(recorded["CaseID"], name="case"))
-    return TabularModality(name, columns, table)
+    return TabularModality(name, columns, table, TABLE_NOTES.get(name, ()))
 
 
 def _cells(recorded: pd.DataFrame, column: Column, sheet: Path) -> list[object]:
@@ -234,23 +254,13 @@ def _number(row: pd.Series, column: str, sheet: Path) -> float:
 
 def _notes(recorded: pd.DataFrame, *, n_left_out: int, options: BreastOptions) -> tuple[Note, ...]:
     late = ", ".join(column.name for column in COLUMNS["post_diagnosis"])
-    if options.include_post_diagnosis:
-        text = (
-            f"The columns {late} are offered as features, though they are known only after the "
-            "examination: rows that use them cannot be compared with the others."
-        )
-        notes = [Note("post-diagnosis-columns", "warning", text)]
-    else:
+    notes = []
+    if not options.include_post_diagnosis:
         text = (
             f"The columns {late} speak after the fact (the reader's conclusion, the verification "
             "and the diagnosis itself) and were kept out of the features."
         )
-        notes = [Note("post-diagnosis-columns", "info", text)]
-    reader = (
-        "The modality 'reader' holds what a radiologist read off the image (shape, margin and so "
-        "on): rows that use it measure a radiologist together with a model."
-    )
-    notes.append(Note("reader-descriptors", "info", reader))
+        notes.append(Note("post-diagnosis-columns", "info", text))
     if n_left_out:
         text = (
             f"Lesions only: the {n_left_out} normal cases were left out, because a class of that "

@@ -104,36 +104,6 @@ class ImageModality:
         return sum(not records for records in self.records)
 
 
-@dataclass(frozen=True)
-class TabularModality:
-    """The tabular data of one origin, such as ``clinical``.
-
-    Attributes
-    ----------
-    name : str
-        The modality's name.
-    columns : tuple of Column
-        One for each column of `table`, in the same order.
-    table : DataFrame of shape (n_cases, n_columns)
-        Values in recorded units, encoded as `ColumnKind` says, indexed by case id.
-    """
-
-    name: str
-    columns: tuple[Column, ...]
-    table: pd.DataFrame
-
-    def __post_init__(self) -> None:
-        names = [column.name for column in self.columns]
-        if names != list(self.table.columns):
-            raise ValueError(f"Modality {self.name!r}: columns and table do not agree.")
-        if any(column.kind is ColumnKind.IMAGES for column in self.columns):
-            raise ValueError(f"Modality {self.name!r}: images are a modality of their own.")
-
-    def take(self, indices: NDArray[np.intp]) -> TabularModality:
-        """Return the modality for the cases at `indices`."""
-        return replace(self, table=self.table.iloc[indices])
-
-
 @dataclass(frozen=True, slots=True)
 class Note:
     """A sentence about the data or a computation that must reach the page.
@@ -151,6 +121,39 @@ class Note:
     code: str
     severity: Literal["info", "warning"]
     text: str
+
+
+@dataclass(frozen=True)
+class TabularModality:
+    """The tabular data of one origin, such as ``clinical``.
+
+    Attributes
+    ----------
+    name : str
+        The modality's name.
+    columns : tuple of Column
+        One for each column of `table`, in the same order.
+    table : DataFrame of shape (n_cases, n_columns)
+        Values in recorded units, encoded as `ColumnKind` says, indexed by case id.
+    notes : tuple of Note
+        What must be said about every row that uses the modality.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    table: pd.DataFrame
+    notes: tuple[Note, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in self.columns]
+        if names != list(self.table.columns):
+            raise ValueError(f"Modality {self.name!r}: columns and table do not agree.")
+        if any(column.kind is ColumnKind.IMAGES for column in self.columns):
+            raise ValueError(f"Modality {self.name!r}: images are a modality of their own.")
+
+    def take(self, indices: NDArray[np.intp]) -> TabularModality:
+        """Return the modality for the cases at `indices`."""
+        return replace(self, table=self.table.iloc[indices])
 
 
 @dataclass(frozen=True)
@@ -296,7 +299,9 @@ class Cohort:
         BenchmarkError
             If there is no such class.
         """
-        changed = replace(self, positive_class=name)
+        # What a loader said about its own choice no longer holds.
+        kept = tuple(note for note in self.notes if note.code != "positive-class")
+        changed = replace(self, positive_class=name, notes=kept)
         changed.check_classes()
         return changed
 

@@ -61,7 +61,15 @@ def _first_problem(error: ValidationError, options_type: type, where: str) -> Be
         place = f"{where}, under {inside}:" if inside else where
         return unknown_name("key", location[-1], known, where=place)
     if problem["type"] == "missing":
-        return BenchmarkError(f"{where}: the key {location[-1]!r} is missing; it must be given.")
+        inside = ".".join(location[:-1])
+        place = f"{where}, under {inside}" if inside else where
+        return BenchmarkError(f"{place}: the key {location[-1]!r} is missing; it must be given.")
+    if problem["type"] in {"dataclass_type", "dataclass_exact_type"}:
+        keys = ", ".join(field.name for field in fields(_type_at(options_type, location)))
+        return BenchmarkError(
+            f"{where}: {key} = {problem['input']!r} will not do: it takes keys and values, as in "
+            f"{{key: value}}; its keys are {keys}."
+        )
     message = problem["msg"].removeprefix("Value error, ")
     return BenchmarkError(
         f"{where}: {key or 'value'} = {problem['input']!r} will not do: {message}."

@@ -11,6 +11,7 @@ from features._blocks import (
 )
 from features._cache import FeatureCache
 from features._preprocess import CappedPCA, make_preprocessor
+from features._progress import progress_bar
 from features._sets import (
     FeatureSet,
     assemble,
@@ -51,6 +52,7 @@ __all__ = [
     "load_pixels",
     "make_preprocessor",
     "normalise_pixels",
+    "progress_bar",
     "radiomics",
     "register_extractor",
     "resize_image",

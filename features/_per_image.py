@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from cohorts import BLOCK_SEPARATOR, Column, ColumnKind, ImageModality, ImageRecord
 from features._blocks import BlockSchema, FeatureBlock
 from features._cache import FeatureCache
+from features._progress import progress_bar
 
 __all__ = ["NamedFeature", "extract_records", "image_block"]
 
@@ -61,8 +61,7 @@ def extract_records(
     missing = {key: record for key, record in zip(keys, records, strict=True) if key not in found}
     waiting = list(missing.items())
     n_found = len(records) - len(waiting)
-    bar = tqdm(total=len(records), initial=n_found, desc=extractor, disable=not progress)
-    with bar:
+    with progress_bar(len(records), done=n_found, title=extractor, shown=progress) as bar:
         for start in range(0, len(waiting), batch_size):
             batch = waiting[start : start + batch_size]
             computed = compute([record for _, record in batch])

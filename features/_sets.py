@@ -216,7 +216,8 @@ def _tabular_block(table: TabularModality) -> FeatureBlock:
 
     columns = tuple(prefixed(column) for column in table.columns)
     frame = table.table.set_axis([column.name for column in columns], axis=1)
-    return FeatureBlock(BlockSchema(table.name, table.name, "tabular", columns), frame)
+    schema = BlockSchema(table.name, table.name, "tabular", columns)
+    return FeatureBlock(schema, frame, table.notes)
 
 
 def _first_of_each(candidates: Iterable[FeatureSet]) -> tuple[FeatureSet, ...]:

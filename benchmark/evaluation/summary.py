@@ -22,6 +22,17 @@ SUMMARY_SCHEMA_VERSION = 1
 
 TOO_NARROW = " Patients are not recorded: where one has several cases they are too narrow."
 
+# Risks closer together than this do not rank.
+NO_SPREAD = 1e-9
+
+CONSTANT = {
+    "code": "constant-prediction",
+    "severity": "warning",
+    "text": "In some fold the marked rows gave every case the same risk, because nothing that they "
+    "tried on so few cases was better. Such a fold counts as an AUC of 0.5 in every resample, "
+    "which makes the interval look narrower than it is.",
+}
+
 FAILED_FOLDS = "{n} of {total} folds failed; the first: {reason}"
 
 # Rows whose curves and confusion tables are drawn.
@@ -82,7 +93,7 @@ def summarise(record: RunRecord) -> dict[str, Any]:
     """
     description, cohort = record.description, record.description["cohort"]
     config, primary = description["config"], record.evaluation["primary"]
-    notes_of_rows = _row_notes(record.plan)
+    notes_of_rows = _row_notes(record)
     metrics = [_metric(name, cohort) for name in METRICS]
     rows = _rows(record, primary, notes_of_rows)
     return {
@@ -94,7 +105,7 @@ def summarise(record: RunRecord) -> dict[str, Any]:
         "preset": config["preset"],
         "simulation": cohort["simulation"],
         "cohort": cohort | {"patients_sentence": _patients_sentence(cohort)},
-        "notes": _notes(description, record.plan),
+        "notes": _notes(description, record.plan, constant=bool(_constant_rows(record))),
         "protocol": _protocol(config, cohort),
         "primary": primary,
         "metrics": metrics,
@@ -268,9 +279,10 @@ def _why_unscored(record: RunRecord, cells: pd.DataFrame) -> str:
     )
 
 
-def _row_notes(plan: pd.DataFrame) -> dict[RowKey, list[str]]:
-    """Codes of the notes on each row, from its cells and from its feature blocks."""
-    found: dict[RowKey, list[str]] = {}
+def _row_notes(record: RunRecord) -> dict[RowKey, list[str]]:
+    """Codes of the notes on each row: from its cells, its feature blocks and its predictions."""
+    plan = record.plan
+    found: dict[RowKey, list[str]] = {row: [CONSTANT["code"]] for row in _constant_rows(record)}
     for features, model, notes in zip(plan["features"], plan["model"], plan["notes"], strict=True):
         codes = [note["code"] for note in _loads(notes, [])]
         kept = found.setdefault((features, model), [])
@@ -278,9 +290,27 @@ def _row_notes(plan: pd.DataFrame) -> dict[RowKey, list[str]]:
     return found
 
 
-def _notes(description: Mapping[str, Any], plan: pd.DataFrame) -> list[dict[str, str]]:
+def _constant_rows(record: RunRecord) -> list[RowKey]:
+    """Rows, baselines apart, that gave every case of some fold the same risk."""
+    found = []
+    for row, one in record.board.rows.items():
+        risks = one.y_proba[:, :, one.positive_index]
+        spreads = [
+            np.ptp(risk[folds == fold])
+            for risk, folds in zip(risks, one.folds, strict=True)
+            for fold in np.unique(folds)
+        ]
+        if record.families[row[1]] != "baseline" and min(spreads) < NO_SPREAD:
+            found.append(row)
+    return found
+
+
+def _notes(
+    description: Mapping[str, Any], plan: pd.DataFrame, *, constant: bool
+) -> list[dict[str, str]]:
     """Every note once, warnings first."""
     notes = [*description["notes"], *(note for cell in plan["notes"] for note in _loads(cell, []))]
+    notes += [CONSTANT] if constant else []
     unique = {(note["code"], note["text"]): note for note in notes}
     return sorted(unique.values(), key=lambda note: note["severity"] != "warning")
 

@@ -22,6 +22,8 @@ FUSION_MODELS = ("late_fusion", "compact_fusion")
 
 NOT_COMPETING = ("baseline", "deep")
 
+LABELS = {"better": "Yes", "worse": "No", "cannot tell": "Cannot tell"}
+
 # Chosen rows that the sentence names; a board of many folds can have a dozen.
 N_NAMED = 3
 
@@ -178,7 +180,10 @@ def fusion_verdicts(
         drawn = f"{len(set(board.patients))} {unit}"
         sentence = _comparison(row, opponent, difference, title, drawn, confidence)
         caveats = _caveats(row, opponent, classical, contestants)
-        found.append(_verdict(row, opponent, difference, sentence, caveats))
+        untrained = "random-weights" in contestants.notes.get(row, ())
+        label = LABELS[difference.verdict] + (" (random weights)" if untrained else "")
+        about = {"label": label, "sentence": sentence, "caveats": caveats}
+        found.append(_verdict(row, opponent, difference) | about)
     return found
 
 
@@ -186,6 +191,7 @@ def _unanswered(sentence: str) -> dict[str, Any]:
     return {
         "question": QUESTION,
         "answer": "not asked",
+        "label": "Open",
         "sentence": sentence,
         "caveats": [],
         "difference": None,
@@ -195,22 +201,14 @@ def _unanswered(sentence: str) -> dict[str, Any]:
     }
 
 
-def _verdict(
-    fusion: RowKey,
-    opponent: Opponent,
-    difference: Difference,
-    sentence: str,
-    caveats: Sequence[str],
-) -> dict[str, Any]:
+def _verdict(fusion: RowKey, opponent: Opponent, difference: Difference) -> dict[str, Any]:
     opponents = [
         {"features": features, "model": model, "n_folds": n_folds}
         for (features, model), n_folds in opponent.chosen.items()
     ]
     return {
         "question": QUESTION,
-        "answer": _answer(difference),
-        "sentence": sentence,
-        "caveats": list(caveats),
+        "answer": LABELS[difference.verdict].lower(),
         "difference": {
             "value": difference.value,
             "ci_low": difference.ci_low,
@@ -223,10 +221,6 @@ def _verdict(
     }
 
 
-def _answer(difference: Difference) -> str:
-    return {"better": "yes", "worse": "no", "cannot tell": "cannot tell"}[difference.verdict]
-
-
 def _comparison(
     fusion: RowKey,
     opponent: Opponent,
@@ -236,8 +230,8 @@ def _comparison(
     confidence: float,
 ) -> str:
     opening = {
-        "better": f"Yes: {fusion[1]} beats it.",
-        "worse": f"No: {fusion[1]} does worse.",
+        "better": f"{fusion[1]} beats it.",
+        "worse": f"{fusion[1]} does worse.",
         "cannot tell": f"It cannot be told for {fusion[1]} on these {drawn}.",
     }[difference.verdict]
     decimals = _decimals(difference)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import joblib
 import numpy as np
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from benchmark.config import Config
 from benchmark.experiment._cell import CellResult, CellTask, run_cell
@@ -18,7 +17,7 @@ from benchmark.experiment._splits import Split
 from benchmark.experiment._store import RunStore
 from benchmark.experiment._tuning import TrainingPart
 from cohorts import Cohort
-from features import FeatureBlock, FeatureSet, assemble
+from features import FeatureBlock, FeatureSet, assemble, progress_bar
 
 __all__ = ["TaskFactory", "default_jobs", "run_cells", "without_mixed_weights"]
 
@@ -124,8 +123,7 @@ def run_cells(
     missing.sort(key=lambda cell: (-costs[cell], cell))
     logger.info("cells=%d stored=%d to_run=%d", len(plan.cells), len(results), len(missing))
     finished = _run_all((make_task(cell) for cell in missing), n_jobs=n_jobs)
-    bar = tqdm(total=len(plan.cells), initial=len(results), desc="cells", disable=not progress)
-    with bar:
+    with progress_bar(len(plan.cells), done=len(results), title="cells", shown=progress) as bar:
         for result in finished:
             store.write(result)
             results[result.cell] = result

@@ -124,10 +124,13 @@ def check_class_sizes(cohort: Cohort, config: Config) -> None:
     for name, n_patients in cohort.patients_per_class().items():
         left_for_inner = n_patients - -(-n_patients // outer)
         if n_patients < outer or left_for_inner < inner:
+            fewer = (
+                "Lower outer.n_splits and inner.n_splits, or leave" if n_patients > 3 else "Leave"
+            )
             raise BenchmarkError(
                 f"Cohort {cohort.info.name!r}: class {name!r} has {n_patients} patient(s), too few "
-                f"for {outer} outer and {inner} inner folds. Lower outer.n_splits and "
-                "inner.n_splits, or leave the class out."
+                f"for {outer} outer and {inner} inner folds. {fewer} the class out, merge it with "
+                "another, or correct its label if it is a misspelling."
             )
 
 

@@ -107,12 +107,18 @@ class RunStore:
         existing = self._existing()
         if existing is not None:
             self._check_same(existing, describe_run(config, cohort, plan))
-        elif self.folder.exists() and any(self.folder.iterdir()):
+        elif self.folder.is_dir() and any(self.folder.iterdir()):
             raise BenchmarkError(
                 f"The folder {str(self.folder)!r} is not empty and holds no run. "
                 "Choose another with --out."
             )
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BenchmarkError(
+                f"The run folder {str(self.folder)!r} cannot be made ({error.strerror}). "
+                "Choose another with --out."
+            ) from None
 
     def begin(
         self, config: Config, cohort: Cohort, plan: Plan, blocks: Mapping[str, FeatureBlock]

@@ -28,8 +28,9 @@ Region = Literal["auto", "mask", "image", "mask_or_image"]
 BATCH_SIZE = 16
 
 WHOLE_IMAGE = (
-    "Radiomics were computed over the whole image: {n_without} of {n_images} images have no mask, "
-    "and a region that is a lesion in some images and everything in others would state the class."
+    "Radiomics were computed over the whole image: {n_without} of {n_images} images have no mask "
+    "or an empty one, and a region that is a lesion in some images and everything in others would "
+    "state the class. feature_options.radiomics.region decides otherwise."
 )
 EXPERT_MASK = (
     "Radiomics were computed inside the masks that came with the data. An expert's outline tells "
@@ -125,7 +126,10 @@ def _notes(records: Sequence[ImageRecord], region: Region) -> list[Note]:
     if not n_without:
         return [] if region == "image" else [Note("expert-mask", "info", EXPERT_MASK)]
     if region == "image":
-        return [Note("whole-image-region", "info", WHOLE_IMAGE.format(**counts))]
+        text = WHOLE_IMAGE.format(**counts)
+        # Where none has a mask nothing was lost; where a few lack one, it should be known.
+        none_has = n_without == len(records)
+        return [Note("whole-image-region", "info" if none_has else "warning", text)]
     text = MISSING_REGIONS if region == "mask" else MIXED_REGIONS
     return [Note("mask-presence", "warning", text.format(**counts))]
 

@@ -43,7 +43,7 @@ class HistGradientBoosting(_Boosting):
     search_space = {
         "learning_rate": FloatDistribution(0.01, 0.3, log=True),
         "max_leaf_nodes": IntDistribution(3, 31, log=True),
-        "min_samples_leaf": IntDistribution(5, 40, log=True),
+        "min_samples_leaf": IntDistribution(3, 20, log=True),
         "l2_regularization": FloatDistribution(1e-3, 10.0, log=True),
     }
     defaults = {
@@ -134,7 +134,7 @@ class LightGBM(_Boosting):
     search_space = {
         "learning_rate": FloatDistribution(0.01, 0.3, log=True),
         "num_leaves": IntDistribution(3, 31, log=True),
-        "min_child_samples": IntDistribution(5, 40, log=True),
+        "min_child_samples": IntDistribution(3, 20, log=True),
         "colsample_bytree": FloatDistribution(0.3, 1.0),
         "reg_lambda": FloatDistribution(1e-2, 30.0, log=True),
     }

@@ -166,7 +166,8 @@ def test_the_opponent_is_chosen_by_inner_scores():
     assert verdict["classical"]["model"] == "svm"
     assert verdict["answer"] == "no"
     assert verdict["difference"]["ci_high"] < 0
-    assert verdict["sentence"].startswith("No: late_fusion does worse.")
+    assert verdict["label"] == "No"
+    assert verdict["sentence"].startswith("late_fusion does worse.")
     assert "svm on tabular in 6 of 6 folds" in verdict["sentence"]
 
 
@@ -239,8 +240,9 @@ def test_what_was_unequal_is_said():
     one_each = {("tabular", "svm"): 1, ("tabular", "late_fusion"): 0}
     assert verdicts(board, {"svm": 0.9}, n_trials=one_each)[0]["caveats"] == []
     network = {("tabular", "late_fusion"): ["random-weights"]}
-    said = " ".join(verdicts(board, {"svm": 0.9}, notes=network)[0]["caveats"])
-    assert "nothing about a pretrained network" in said
+    (untrained,) = verdicts(board, {"svm": 0.9}, notes=network)
+    assert untrained["label"] == "No (random weights)"
+    assert "nothing about a pretrained network" in " ".join(untrained["caveats"])
     classical = {("tabular", "svm"): ["random-weights", "expert-mask"]}
     said = " ".join(verdicts(board, {"svm": 0.9}, notes=classical)[0]["caveats"])
     assert "1 of 1 classical rows rest on embeddings from random weights" in said

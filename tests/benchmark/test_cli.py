@@ -100,6 +100,7 @@ def test_a_dry_run_writes_nothing(study, capsys):
     assert main(["run", "run.yaml", "--dry-run", "--out", "out"]) == 0
     printed = capsys.readouterr().out
     assert "2 rows, 6 cells, about" in printed
+    assert "24 cases of 24 patients" in printed
     assert not (study / "out").exists()
 
 
@@ -145,6 +146,7 @@ def empty_column(study: Path) -> None:
 BAD_FLAGS = [
     (["--models", "svm,random_forrest"], r"'random_forrest'.* Did you mean 'random_forest'\?"),
     (["--features", "clinicl"], r"Unknown feature set 'clinicl' .*Did you mean 'clinical'\?"),
+    (["--models", ""], r"the command line: models names none"),
     (["--preset", "fast"], r"Unknown preset 'fast'"),
     (["--cohort", "brest"], r"Unknown cohort 'brest' .* Did you mean 'breast'\?"),
     (["--data", "nowhere"], r"the path 'nowhere' does not exist"),
@@ -198,10 +200,12 @@ def test_a_folder_that_is_no_run(tmp_path, capsys):
 
 
 def test_a_folder_that_cannot_be_written(study, capsys):
-    """An output path below a file ends in a sentence, not in a traceback."""
-    out = str(study / "patients.csv" / "out")
-    assert main(["run", "run.yaml", "--jobs", "1", "--out", out]) == 1
-    assert "patients.csv" in capsys.readouterr().err
+    """An output path at or below a file ends in a sentence, not in a traceback."""
+    for out in (study / "patients.csv", study / "patients.csv" / "out"):
+        assert main(["run", "run.yaml", "--jobs", "1", "--out", str(out)]) == 2
+        error = capsys.readouterr().err
+        assert f"The run folder '{out}' cannot be made" in error
+        assert "Choose another with --out" in error
 
 
 def test_usage_errors_exit_with_2(capsys):

@@ -69,6 +69,9 @@ def test_data_is_relative_to_the_config_file(tmp_path, monkeypatch):
         ("feature_options: {radiomic: {}}", r"Unknown feature 'radiomic'.*mean 'radiomics'"),
         ("feature_options: {radiomics: {levels: 3}}", r"Unknown key 'levels'.*'n_levels'"),
         ("evaluation: {primary: auc}", r"Unknown metric 'auc' in .*Did you mean 'roc_auc'\?"),
+        ("cohort: {positive_class: yes}", r'unquoted yes as True; write it in quotes: "yes"'),
+        ("models: []", r"run\.yaml: models names none\. Name at least one"),
+        ("outer: 3", r"outer = 3 will not do: it takes keys .* its keys are n_splits, n_repeats"),
         ("a: [", r"run\.yaml is not readable as YAML: .*line 1"),
         ("- a\n- b", r"must hold keys and values, but it holds a list"),
         ("seed: !!python/object/apply:os.getcwd []", r"is not readable as YAML: .*could not"),
@@ -102,6 +105,16 @@ def test_a_missing_file_is_named():
     """The message says how to get a config."""
     with pytest.raises(BenchmarkError, match=r"'nowhere\.yaml' does not exist\. See: benchm"):
         load_config("nowhere.yaml")
+
+
+def test_a_folder_or_foreign_bytes_are_no_config(tmp_path):
+    """The message says what to give instead."""
+    with pytest.raises(BenchmarkError, match=r"is a folder\. Give a YAML file .* --cohort NAME"):
+        load_config(tmp_path)
+    path = tmp_path / "run.yaml"
+    path.write_bytes(b"seed: 1 # \xff")
+    with pytest.raises(BenchmarkError, match=r"run\.yaml is not UTF-8 text\. Save it as UTF-8"):
+        load_config(path)
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)

@@ -16,7 +16,7 @@ from benchmark import Run, render, run
 from benchmark.evaluation import METRICS
 from benchmark.experiment import Cell, CellResult, _engine
 from benchmark.experiment._engine import without_mixed_weights
-from cohorts import BenchmarkError
+from cohorts import BenchmarkError, Note
 from models import MODELS, ModelSpec, load_model, register_model
 
 from support import prepared
@@ -350,6 +350,42 @@ def test_an_interrupt_keeps_what_was_finished(small_cohort, tmp_path, monkeypatc
     counted = count_cells(monkeypatch)
     run(ready, out=tmp_path, n_jobs=1, use_cache=False)
     assert len(counted) == 4
+
+
+def test_notes_of_a_table_mark_the_rows_that_use_it(small_cohort, tmp_path):
+    """What must be said about a modality stands on its rows and at the top, not on the others."""
+    note = Note("reader-descriptors", "warning", "Read off the image by an expert.")
+    clinical, molecular = small_cohort.tables
+    noted = replace(small_cohort, tables=(replace(clinical, notes=(note,)), molecular))
+    ready = prepared(noted, ["clinical", "molecular", "tabular"], ["knn"], final_models="none")
+    run(ready, out=tmp_path, n_jobs=1, use_cache=False)
+    summary = json.loads((tmp_path / "leaderboard.json").read_text())
+    marked = {row["features"]: row["notes"] for row in summary["rows"]}
+    assert marked == {
+        "clinical": ["reader-descriptors"],
+        "tabular": ["reader-descriptors"],
+        "molecular": [],
+    }
+    assert summary["notes"][0]["text"] == note.text
+
+
+def test_a_row_that_predicts_a_constant_is_marked(small_cohort, tmp_path, fragile):
+    """If some fold's risks are all the same, the row says so; class frequencies need not."""
+
+    def flat(self, blocks, *, params, random_state, settings):
+        assert params == {}
+        if random_state == self.failing_seed:
+            return MODELS.get("dummy").build(blocks, params={}, random_state=0, settings=settings)
+        spec = MODELS.get("logistic_regression")
+        return spec.build(blocks, params={"C": 0.1}, random_state=0, settings=settings)
+
+    fragile.build = flat
+    ready = prepared(small_cohort, ["tabular"], ["dummy", "knn", "fragile"], final_models="none")
+    run(ready, out=tmp_path, n_jobs=1, use_cache=False)
+    summary = json.loads((tmp_path / "leaderboard.json").read_text())
+    marked = {row["model"]: row["notes"] for row in summary["rows"]}
+    assert marked == {"fragile": ["constant-prediction"], "knn": [], "dummy": []}
+    assert [note["code"] for note in summary["notes"]] == ["constant-prediction"]
 
 
 def test_identifiers_of_patients_are_on_no_page(finished):

@@ -99,12 +99,21 @@ def test_what_speaks_after_the_fact_is_no_feature(tree):
 
 
 def test_late_columns_on_demand_come_with_a_warning(tree):
-    """They form a modality of their own, never part of the others, under a warning."""
+    """They form a modality of their own, never part of the others, and mark every row on it."""
     cohort = load(tree, include_post_diagnosis=True)
     assert [one.name for one in cohort.tables] == ["clinical", "reader", "post_diagnosis"]
     assert set(cohort.tables[2].table.columns) == LATE
-    (note,) = [one for one in cohort.notes if one.code == "post-diagnosis-columns"]
-    assert note.severity == "warning"
+    assert [note.code for note in cohort.tables[2].notes] == ["post-diagnosis-columns"]
+    assert "post-diagnosis-columns" not in {note.code for note in cohort.notes}
+
+
+def test_rows_that_use_a_radiologist_are_marked(tree):
+    """The reader's descriptors carry a warning with every row that uses them; history does not."""
+    clinical, reader = load(tree).tables
+    assert [(note.code, note.severity) for note in reader.notes] == [
+        ("reader-descriptors", "warning")
+    ]
+    assert clinical.notes == ()
 
 
 def test_history_and_reader_are_apart(tree):

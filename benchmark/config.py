@@ -177,8 +177,9 @@ PRESETS: dict[str, dict[str, Any]] = {
                 "finetune_epochs": 2,
                 "tabular_epochs": 60,
                 "compact_image_size": 64,
-                "compact_epochs": 20,
-                "patience": 5,
+                # A hundred and sixty cases make ten steps an epoch.
+                "compact_epochs": 40,
+                "patience": 10,
             },
         },
     },

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +13,23 @@ import pandas as pd
 
 from benchmark.config import Config
 from benchmark.experiment._cell import CellResult
+from benchmark.experiment._description import SCHEMA_VERSION, describe_run
 from benchmark.experiment._plan import Cell, Plan
 from benchmark.experiment._splits import Split
+from benchmark.experiment._tables import (
+    inner_predictions_table,
+    plan_table,
+    predictions_table,
+    splits_table,
+)
 from cohorts import (
     BenchmarkError,
     Cohort,
-    ImageModality,
-    TabularModality,
-    __version__,
     write_atomically,
 )
 from features import FeatureBlock
-from models import MODELS
 
 __all__ = ["SCHEMA_VERSION", "RunStore", "write_json", "write_parquet"]
-
-SCHEMA_VERSION = 1
 
 # What may differ between two starts on the same folder: rows can be added to a board.
 EXTENDABLE = ("features", "models", "final_models")
@@ -42,42 +41,6 @@ REFINABLE = ("n_resamples", "confidence")
 # Where the data lie may change: their fingerprint tells whether they are the same.
 MOVABLE = ("data",)
 
-RECORDED_PACKAGES = (
-    "numpy",
-    "pandas",
-    "scikit-learn",
-    "scikit-image",
-    "scipy",
-    "lightgbm",
-    "xgboost",
-    "optuna",
-    "torch",
-    "timm",
-    "skorch",
-)
-
-
-PLAN_COLUMNS = (
-    "features",
-    "model",
-    "family",
-    "repeat",
-    "fold",
-    "status",
-    "reason",
-    "params",
-    "n_trials_requested",
-    "n_trials_completed",
-    "history",
-    "notes",
-    "warnings",
-    "tune_time_s",
-    "fit_time_s",
-    "predict_time_s",
-)
-
-NO_CELL = Cell("", "", 0, 0)
-
 
 class RunStore:
     """Reads and writes one run folder.
@@ -85,7 +48,7 @@ class RunStore:
     Parameters
     ----------
     folder : Path
-        ``runs/NAME``; created by `open_run`.
+        ``runs/NAME``; created by `check`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -223,13 +186,11 @@ class RunStore:
         splits: Iterable[Split],
     ) -> None:
         """Write the tables of the plan, of outer and inner predictions, and of the splits."""
-        write_parquet(self.folder / "plan.parquet", _plan_table(plan, results))
-        write_parquet(
-            self.folder / "predictions.parquet", _predictions_table(plan, results, cohort)
-        )
-        inner = _inner_predictions_table(plan, results, cohort)
+        write_parquet(self.folder / "plan.parquet", plan_table(plan, results))
+        write_parquet(self.folder / "predictions.parquet", predictions_table(plan, results, cohort))
+        inner = inner_predictions_table(plan, results, cohort)
         write_parquet(self.folder / "inner_predictions.parquet", inner)
-        write_parquet(self.folder / "splits.parquet", _splits_table(splits, cohort))
+        write_parquet(self.folder / "splits.parquet", splits_table(splits, cohort))
 
     def read_table(self, name: str) -> pd.DataFrame:
         """Return a parquet table of the run by its stem.
@@ -288,80 +249,6 @@ class RunStore:
             )
 
 
-def describe_run(config: Config, cohort: Cohort, plan: Plan) -> dict[str, Any]:
-    """Return what ``run.json`` says: config, rows, seed, versions, data fingerprint."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "created": pd.Timestamp.now(tz="UTC").strftime("%Y-%m-%d %H:%M UTC"),
-        "config": json.loads(json.dumps(config.to_dict())),
-        "config_yaml": config.to_yaml(),
-        "cohort": describe_cohort(cohort),
-        "rows": [list(row) for row in plan.rows],
-        "notes": [
-            {"code": note.code, "severity": note.severity, "text": note.text}
-            for note in cohort.notes
-        ],
-        "seed": config.seed,
-        "versions": _versions(),
-        "fingerprint": cohort.fingerprint(),
-    }
-
-
-def describe_cohort(cohort: Cohort) -> dict[str, Any]:
-    """Return what the pages say about the patients: counts, never values."""
-    cases, patients = cohort.class_counts(), cohort.patients_per_class()
-    return {
-        "name": cohort.info.name,
-        "title": cohort.info.title,
-        "source": cohort.info.source,
-        "licence": cohort.info.licence,
-        "simulation": cohort.info.simulation,
-        "planted": dict(cohort.info.planted),
-        "n_cases": cohort.n_cases,
-        "n_patients": cohort.n_patients,
-        "patients_known": cohort.info.patients_known,
-        "classes": [
-            {"name": name, "n_cases": cases[name], "n_patients": patients[name]}
-            for name in cohort.classes
-        ],
-        "positive_class": cohort.positive_class,
-        "modalities": [
-            *(_describe_images(modality) for modality in cohort.images),
-            *(_describe_table(table) for table in cohort.tables),
-        ],
-        "n_sites": None if cohort.sites is None else len(set(cohort.sites)),
-    }
-
-
-def _describe_images(modality: ImageModality) -> dict[str, Any]:
-    return {
-        "name": modality.name,
-        "kind": "images",
-        "n_columns": None,
-        "n_missing": modality.n_missing,
-        "columns": [],
-    }
-
-
-def _describe_table(table: TabularModality) -> dict[str, Any]:
-    missing = table.table.isna()
-    return {
-        "name": table.name,
-        "kind": "tabular",
-        "n_columns": len(table.columns),
-        "n_missing": int(missing.all(axis=1).sum()),
-        "columns": [
-            {
-                "name": column.name,
-                "kind": column.kind.value,
-                "unit": column.unit,
-                "share_missing": float(missing[column.name].mean()),
-            }
-            for column in table.columns
-        ],
-    }
-
-
 def write_json(path: Path, values: Any) -> None:
     """Write JSON atomically; floats keep every bit."""
     write_atomically(path, json.dumps(values, indent=1, default=_plain).encode("utf-8"))
@@ -376,114 +263,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} does not belong in a run folder")
-
-
-def _versions() -> dict[str, str]:
-    found = {"sonobench": __version__, "python": platform.python_version()}
-    for name in RECORDED_PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
-def _plan_table(plan: Plan, results: Mapping[Cell, CellResult]) -> pd.DataFrame:
-    rows = [_plan_row(cell, results.get(cell)) for cell in plan.cells]
-    rows += [
-        {
-            "features": row.features,
-            "model": row.model,
-            "family": MODELS.get(row.model).family,
-            "status": "skipped",
-            "reason": row.reason,
-        }
-        for row in plan.skipped
-    ]
-    table = pd.DataFrame(rows, columns=list(PLAN_COLUMNS))
-    whole = ["repeat", "fold", "n_trials_requested", "n_trials_completed"]
-    return table.astype(dict.fromkeys(whole, "Int64"))
-
-
-def _plan_row(cell: Cell, result: CellResult | None) -> dict[str, Any]:
-    if result is None:
-        result = CellResult(cell, "failed", reason="The run was stopped before this cell.")
-    return {
-        "features": cell.features,
-        "model": cell.model,
-        "family": MODELS.get(cell.model).family,
-        "repeat": cell.repeat,
-        "fold": cell.fold,
-        "status": result.status,
-        "reason": result.reason,
-        "params": json.dumps(result.params, sort_keys=True),
-        "n_trials_requested": result.n_trials_requested,
-        "n_trials_completed": result.n_trials_completed,
-        "history": json.dumps(result.history),
-        "notes": json.dumps(result.notes),
-        "warnings": json.dumps(result.warnings),
-        "tune_time_s": result.tune_time_s,
-        "fit_time_s": result.fit_time_s,
-        "predict_time_s": result.predict_time_s,
-    }
-
-
-def _predictions_table(
-    plan: Plan, results: Mapping[Cell, CellResult], cohort: Cohort
-) -> pd.DataFrame:
-    parts = [
-        _predicted(one.cell, one.test, one.proba, cohort) for one in _ended_well(plan, results)
-    ]
-    return pd.concat([_predicted(NO_CELL, [], [], cohort), *parts], ignore_index=True)
-
-
-def _inner_predictions_table(
-    plan: Plan, results: Mapping[Cell, CellResult], cohort: Cohort
-) -> pd.DataFrame:
-    """Predictions on the inner folds: thresholds and comparisons may be chosen on these."""
-    parts = [
-        _predicted(one.cell, one.inner_test, one.inner_proba, cohort).assign(
-            inner_fold=one.inner_fold
-        )
-        for one in _ended_well(plan, results)
-    ]
-    empty = _predicted(NO_CELL, [], [], cohort).assign(inner_fold=[])
-    return pd.concat([empty, *parts], ignore_index=True).astype({"inner_fold": "int64"})
-
-
-def _ended_well(plan: Plan, results: Mapping[Cell, CellResult]) -> list[CellResult]:
-    return [results[c] for c in plan.cells if c in results and results[c].status == "ok"]
-
-
-def _predicted(
-    cell: Cell, rows: Sequence[int], proba: Sequence[Sequence[float]], cohort: Cohort
-) -> pd.DataFrame:
-    values = np.asarray(proba, dtype=np.float64).reshape(len(rows), len(cohort.classes))
-    sites = [cohort.sites[i] if cohort.sites else "" for i in rows]
-    table = pd.DataFrame(
-        {
-            "case": pd.Series([cohort.cases[i] for i in rows], dtype="str"),
-            "patient": pd.Series([cohort.patients[i] for i in rows], dtype="str"),
-            "site": pd.Series(sites, dtype="str"),
-            "repeat": np.full(len(rows), cell.repeat),
-            "fold": np.full(len(rows), cell.fold),
-            "features": pd.Series([cell.features] * len(rows), dtype="str"),
-            "model": pd.Series([cell.model] * len(rows), dtype="str"),
-            "label": pd.Series([cohort.classes[cohort.labels[i]] for i in rows], dtype="str"),
-        }
-    )
-    return table.assign(**{f"p_{name}": values[:, k] for k, name in enumerate(cohort.classes)})
-
-
-def _splits_table(splits: Iterable[Split], cohort: Cohort) -> pd.DataFrame:
-    parts = [
-        pd.DataFrame(
-            {
-                "repeat": split.repeat,
-                "fold": split.fold,
-                "case": [cohort.cases[i] for i in split.test],
-            }
-        )
-        for split in splits
-    ]
-    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,143 @@
+"""The tables of a run folder, made of what its cells left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.experiment._cell import CellResult
+from benchmark.experiment._plan import Cell, Plan
+from benchmark.experiment._splits import Split
+from cohorts import Cohort
+from models import MODELS
+
+__all__ = ["inner_predictions_table", "plan_table", "predictions_table", "splits_table"]
+
+PLAN_COLUMNS = (
+    "features",
+    "model",
+    "family",
+    "repeat",
+    "fold",
+    "status",
+    "reason",
+    "params",
+    "n_trials_requested",
+    "n_trials_completed",
+    "history",
+    "notes",
+    "warnings",
+    "tune_time_s",
+    "fit_time_s",
+    "predict_time_s",
+)
+
+NO_CELL = Cell("", "", 0, 0)
+
+
+def plan_table(plan: Plan, results: Mapping[Cell, CellResult]) -> pd.DataFrame:
+    """Return one row per cell and per skipped row: status, reason, times, parameters."""
+    rows = [_plan_row(cell, results.get(cell)) for cell in plan.cells]
+    rows += [
+        {
+            "features": row.features,
+            "model": row.model,
+            "family": MODELS.get(row.model).family,
+            "status": "skipped",
+            "reason": row.reason,
+        }
+        for row in plan.skipped
+    ]
+    table = pd.DataFrame(rows, columns=list(PLAN_COLUMNS))
+    whole = ["repeat", "fold", "n_trials_requested", "n_trials_completed"]
+    return table.astype(dict.fromkeys(whole, "Int64"))
+
+
+def _plan_row(cell: Cell, result: CellResult | None) -> dict[str, Any]:
+    if result is None:
+        result = CellResult(cell, "failed", reason="The run was stopped before this cell.")
+    return {
+        "features": cell.features,
+        "model": cell.model,
+        "family": MODELS.get(cell.model).family,
+        "repeat": cell.repeat,
+        "fold": cell.fold,
+        "status": result.status,
+        "reason": result.reason,
+        "params": json.dumps(result.params, sort_keys=True),
+        "n_trials_requested": result.n_trials_requested,
+        "n_trials_completed": result.n_trials_completed,
+        "history": json.dumps(result.history),
+        "notes": json.dumps(result.notes),
+        "warnings": json.dumps(result.warnings),
+        "tune_time_s": result.tune_time_s,
+        "fit_time_s": result.fit_time_s,
+        "predict_time_s": result.predict_time_s,
+    }
+
+
+def predictions_table(
+    plan: Plan, results: Mapping[Cell, CellResult], cohort: Cohort
+) -> pd.DataFrame:
+    """Return the out-of-fold probabilities, one row per case and cell."""
+    parts = [
+        _predicted(one.cell, one.test, one.proba, cohort) for one in _ended_well(plan, results)
+    ]
+    return pd.concat([_predicted(NO_CELL, [], [], cohort), *parts], ignore_index=True)
+
+
+def inner_predictions_table(
+    plan: Plan, results: Mapping[Cell, CellResult], cohort: Cohort
+) -> pd.DataFrame:
+    """Predictions on the inner folds: thresholds and comparisons may be chosen on these."""
+    parts = [
+        _predicted(one.cell, one.inner_test, one.inner_proba, cohort).assign(
+            inner_fold=one.inner_fold
+        )
+        for one in _ended_well(plan, results)
+    ]
+    empty = _predicted(NO_CELL, [], [], cohort).assign(inner_fold=[])
+    return pd.concat([empty, *parts], ignore_index=True).astype({"inner_fold": "int64"})
+
+
+def _ended_well(plan: Plan, results: Mapping[Cell, CellResult]) -> list[CellResult]:
+    return [results[c] for c in plan.cells if c in results and results[c].status == "ok"]
+
+
+def _predicted(
+    cell: Cell, rows: Sequence[int], proba: Sequence[Sequence[float]], cohort: Cohort
+) -> pd.DataFrame:
+    values = np.asarray(proba, dtype=np.float64).reshape(len(rows), len(cohort.classes))
+    sites = [cohort.sites[i] if cohort.sites else "" for i in rows]
+    table = pd.DataFrame(
+        {
+            "case": pd.Series([cohort.cases[i] for i in rows], dtype="str"),
+            "patient": pd.Series([cohort.patients[i] for i in rows], dtype="str"),
+            "site": pd.Series(sites, dtype="str"),
+            "repeat": np.full(len(rows), cell.repeat),
+            "fold": np.full(len(rows), cell.fold),
+            "features": pd.Series([cell.features] * len(rows), dtype="str"),
+            "model": pd.Series([cell.model] * len(rows), dtype="str"),
+            "label": pd.Series([cohort.classes[cohort.labels[i]] for i in rows], dtype="str"),
+        }
+    )
+    return table.assign(**{f"p_{name}": values[:, k] for k, name in enumerate(cohort.classes)})
+
+
+def splits_table(splits: Iterable[Split], cohort: Cohort) -> pd.DataFrame:
+    """Return repeat, fold and case of every outer test fold."""
+    parts = [
+        pd.DataFrame(
+            {
+                "repeat": split.repeat,
+                "fold": split.fold,
+                "case": [cohort.cases[i] for i in split.test],
+            }
+        )
+        for split in splits
+    ]
+    return pd.concat(parts, ignore_index=True)

@@ -12,7 +12,7 @@ from cohorts._cohort import (
     TabularModality,
 )
 from cohorts._errors import BenchmarkError, unknown_name
-from cohorts._loading import COHORTS, CohortLoader, NoOptions, load_cohort, register_cohort
+from cohorts._loading import COHORTS, CohortLoader, load_cohort, register_cohort
 from cohorts._options import parse_options
 from cohorts._registry import Registry
 from cohorts._storage import default_cache_dir, write_atomically
@@ -36,7 +36,6 @@ __all__ = [
     "ColumnKind",
     "ImageModality",
     "ImageRecord",
-    "NoOptions",
     "Note",
     "Registry",
     "TabularModality",

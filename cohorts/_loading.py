@@ -7,22 +7,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-from pydantic import ConfigDict
-from pydantic.dataclasses import dataclass
-
 from cohorts._cohort import Cohort
 from cohorts._errors import BenchmarkError
 from cohorts._options import parse_options
 from cohorts._registry import Registry
 
-__all__ = ["COHORTS", "CohortLoader", "NoOptions", "load_cohort", "register_cohort"]
+__all__ = ["COHORTS", "CohortLoader", "load_cohort", "register_cohort"]
 
 Options = TypeVar("Options")
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class NoOptions:
-    """A loader that has nothing to set."""
 
 
 class CohortLoader(ABC, Generic[Options]):

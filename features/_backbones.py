@@ -31,7 +31,11 @@ COMPACT_CHANNELS = (16, 32, 64, 128)
 # retry for most of a minute.
 HUB_TIMEOUT_S = 3.0
 
-RANDOM_WEIGHTS = (
+ASKED_FOR = (
+    "The backbone {name} has random weights, as the config asks. Rows that use it say nothing "
+    "about a pretrained {name}."
+)
+OUT_OF_REACH = (
     "Pretrained weights of {name} could not be had (no connection to the hub, and none in the "
     "local cache), so the backbone has random weights. Rows that use it say nothing about a "
     "pretrained {name}; name a weights file to change that."
@@ -48,7 +52,7 @@ class Backbone(NamedTuple):
     n_features : int
         Width of the output.
     notes : tuple of Note
-        A warning where random weights stand in for pretrained ones.
+        A warning where a timm model has random weights.
     weights_id : str
         Where the weights come from: ``hub:NAME``, ``file:SHA256`` or ``random:SEED``.
     """
@@ -98,7 +102,7 @@ def create_backbone(name: str, *, weights: str, random_state: int) -> Backbone:
         return _finish(module, f"random:{random_state}")
     _check_name(name)
     if weights == "random":
-        return _random(name, random_state, ())
+        return _random(name, random_state, ASKED_FOR.format(name=name))
     if weights in {"auto", "pretrained"}:
         return _from_hub(name, random_state, required=weights == "pretrained")
     return _from_file(name, Path(weights))
@@ -177,8 +181,7 @@ def _from_hub(name: str, random_state: int, *, required: bool) -> Backbone:
             f"Pretrained weights of {name!r} cannot be fetched: the hub is out of reach and the "
             "local cache has none. Use weights: auto, random, or the path of a file."
         )
-    note = Note("random-weights", "warning", RANDOM_WEIGHTS.format(name=name))
-    return _random(name, random_state, (note,))
+    return _random(name, random_state, OUT_OF_REACH.format(name=name))
 
 
 @lru_cache(maxsize=4)
@@ -236,9 +239,11 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
     return found
 
 
-def _random(name: str, random_state: int, notes: tuple[Note, ...]) -> Backbone:
+def _random(name: str, random_state: int, why: str) -> Backbone:
     module = _seeded(lambda: timm.create_model(name, pretrained=False, num_classes=0), random_state)
-    return _finish(module, f"random:{random_state}", notes)
+    # Asked for or not, rows on random weights are marked, or they would be read as the model.
+    note = Note("random-weights", "warning", why)
+    return _finish(module, f"random:{random_state}", (note,))
 
 
 def _seeded(build: Any, random_state: int) -> Any:

@@ -265,8 +265,7 @@ def _caveats(
     caveats = []
     if "random-weights" in notes.get(fusion, ()):
         caveats.append(
-            "The network started from random weights because no pretrained ones could be loaded, "
-            "so this says nothing about a pretrained network."
+            "The network started from random weights, so this says nothing about a pretrained one."
         )
     n_random = sum("random-weights" in notes.get(row, ()) for row in classical)
     if n_random:

@@ -242,7 +242,7 @@ def test_what_was_unequal_is_said():
     network = {("tabular", "late_fusion"): ["random-weights"]}
     (untrained,) = verdicts(board, {"svm": 0.9}, notes=network)
     assert untrained["label"] == "No (random weights)"
-    assert "nothing about a pretrained network" in " ".join(untrained["caveats"])
+    assert "nothing about a pretrained one" in " ".join(untrained["caveats"])
     classical = {("tabular", "svm"): ["random-weights", "expert-mask"]}
     said = " ".join(verdicts(board, {"svm": 0.9}, notes=classical)[0]["caveats"])
     assert "1 of 1 classical rows rest on embeddings from random weights" in said

@@ -237,9 +237,10 @@ def test_sizes_are_in_millimetres_where_every_pixel_size_is_known(small_cohort):
 
 
 def test_random_weights_are_said(small_cohort):
-    """Where pretrained weights cannot be had the block carries the warning."""
+    """Random weights mark the block, also where the config asks for them."""
     block = build(small_cohort.take(range(3)), "embedding", weights="random")
-    assert block.notes == ()
+    assert [(note.code, note.severity) for note in block.notes] == [("random-weights", "warning")]
+    assert "as the config asks" in block.notes[0].text
     with pytest.raises(BenchmarkError, match=r"weights file 'none\.pth' .* does not exist"):
         build(small_cohort.take(range(3)), "embedding", weights="none.pth")
     with pytest.raises(

@@ -190,7 +190,7 @@ def test_a_small_training_part_trains_without_early_stopping(data):
     X, y, _ = data
     few = np.concatenate([np.flatnonzero(y == k)[:4] for k in range(3)])
     network = fusion(data, finetune_epochs=0).fit(X.iloc[few], y[few])
-    assert [note.code for note in network.notes_] == ["no-early-stopping"]
+    assert [note.code for note in network.notes_] == ["random-weights", "no-early-stopping"]
     assert len(network.history_) == 4
     assert all(epoch["valid_loss"] is None for epoch in network.history_)
 

@@ -67,6 +67,7 @@ def commented_config() -> str:
         "# preset           quick (minutes), standard (an evening), full (the whole grid)",
         "# features         feature sets to run; null runs all that the cohort has",
         "# models           models to run; null runs all",
+        "# imaging          steps that every image goes through first",
         "# feature_options  extractor: {option: value}",
         "# model_settings   size of models and training of the networks",
         "# outer            folds on which rows are scored",

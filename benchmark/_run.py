@@ -246,6 +246,7 @@ def _extract(
         ready.cohort,
         names,
         options=ready.config.feature_options,
+        imaging=ready.config.imaging,
         cache=cache,
         random_state=ready.config.seed,
         progress=progress,

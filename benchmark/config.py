@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from benchmark.evaluation.metrics import METRICS
 from cohorts import COHORTS, BenchmarkError, parse_options, unknown_name
-from features import EXTRACTORS
+from features import EXTRACTORS, ImagingOptions
 from models import MODELS, ModelSettings
 
 __all__ = [
@@ -123,6 +123,8 @@ class Config:
         Where the numbers below come from unless they are given.
     features, models : tuple of str or None
         Feature sets and models by name; all that fit where None.
+    imaging : ImagingOptions
+        What is done to every image before anything is computed from it.
     feature_options : mapping of str to mapping
         Extractor -> its options.
     model_settings : ModelSettings
@@ -141,6 +143,7 @@ class Config:
     preset: str = "quick"
     features: tuple[str, ...] | None = None
     models: tuple[str, ...] | None = None
+    imaging: ImagingOptions = Field(default_factory=ImagingOptions)
     feature_options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     model_settings: ModelSettings = Field(default_factory=ModelSettings)
     outer: OuterConfig = Field(default_factory=OuterConfig)

@@ -22,7 +22,14 @@ from features._sets import (
     select_sets,
 )
 from features._tabular import TabularEncoder
-from features.imaging import decode_image, decode_mask, load_pixels, resize_image
+from features.imaging import (
+    ImagingOptions,
+    decode_image,
+    decode_mask,
+    load_pixels,
+    prepare_image,
+    resize_image,
+)
 
 # importing registers the extractors, in the order of listings
 # isort: off
@@ -39,6 +46,7 @@ __all__ = [
     "FeatureCache",
     "FeatureExtractor",
     "FeatureSet",
+    "ImagingOptions",
     "TabularEncoder",
     "_embedding",
     "assemble",
@@ -52,6 +60,7 @@ __all__ = [
     "load_pixels",
     "make_preprocessor",
     "normalise_pixels",
+    "prepare_image",
     "progress_bar",
     "radiomics",
     "register_extractor",

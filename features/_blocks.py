@@ -12,6 +12,7 @@ import pandas as pd
 
 from cohorts import Column, ImageModality, Note, Registry
 from features._cache import FeatureCache
+from features.imaging import ImagingOptions
 
 __all__ = [
     "EXTRACTORS",
@@ -43,12 +44,15 @@ class BlockSchema:
     columns : tuple of Column
         Their names are ``"<block>__<column>"``; no modality holds the separator, so they are
         unique in a cohort.
+    imaging : ImagingOptions or None
+        Of pixels: what is done to each image before a network sees it.
     """
 
     name: str
     modality: str
     kind: BlockKind
     columns: tuple[Column, ...]
+    imaging: ImagingOptions | None = None
 
     @property
     def column_names(self) -> list[str]:
@@ -137,6 +141,7 @@ class FeatureExtractor(ABC, Generic[Options]):
         images: ImageModality,
         options: Options,
         *,
+        imaging: ImagingOptions,
         cache: FeatureCache,
         random_state: int,
         progress: bool,
@@ -153,6 +158,8 @@ class FeatureExtractor(ABC, Generic[Options]):
             Of the same cases; one that has none is NaN in the block.
         options : options_type
             As `resolve` returned them.
+        imaging : ImagingOptions
+            What is done to each image first; belongs to the settings of the block.
         cache : FeatureCache
             Where the numbers of an image are kept.
         random_state : int

@@ -19,7 +19,7 @@ from features._backbones import Backbone, create_backbone, normalise_pixels
 from features._blocks import FeatureBlock, FeatureExtractor, register_extractor
 from features._cache import FeatureCache
 from features._per_image import NamedFeature, extract_records, image_block
-from features.imaging import decode_image, resize_image
+from features.imaging import ImagingOptions, prepare_image, resize_image
 
 __all__: list[str] = []
 
@@ -63,6 +63,7 @@ class Embedding(FeatureExtractor[EmbeddingOptions]):
         images: ImageModality,
         options: EmbeddingOptions,
         *,
+        imaging: ImagingOptions,
         cache: FeatureCache,
         random_state: int,
         progress: bool,
@@ -77,10 +78,13 @@ class Embedding(FeatureExtractor[EmbeddingOptions]):
             "weights": backbone.weights_id,
             "image_size": options.image_size,
             "device": _device(),
+            "imaging": asdict(imaging),
         }
         extract = partial(
             extract_records,
-            compute=partial(_embed, backbone=backbone, image_size=options.image_size),
+            compute=partial(
+                _embed, backbone=backbone, image_size=options.image_size, imaging=imaging
+            ),
             extractor=self.name,
             settings=settings,
             cache=cache,
@@ -109,7 +113,11 @@ def _device() -> str:
 
 
 def _embed(
-    records: Sequence[ImageRecord], *, backbone: Backbone, image_size: int
+    records: Sequence[ImageRecord],
+    *,
+    backbone: Backbone,
+    image_size: int,
+    imaging: ImagingOptions,
 ) -> NDArray[np.float32]:
     """Return features of shape (n_records, n_features).
 
@@ -120,7 +128,7 @@ def _embed(
     module = backbone.module.to(_device())
 
     def embed_one(record: ImageRecord) -> NDArray[np.float32]:
-        pixels = resize_image(decode_image(record.path), image_size=image_size)
+        pixels = resize_image(prepare_image(record, imaging).grey, image_size=image_size)
         with torch.inference_mode():
             features = module(normalise_pixels(pixels[None]).to(_device()))
         embedded: NDArray[np.float32] = features[0].float().cpu().numpy()

@@ -8,11 +8,14 @@ import pandas as pd
 
 from cohorts import BLOCK_SEPARATOR, Column, ColumnKind, ImageModality
 from features._blocks import BlockSchema, FeatureBlock
+from features.imaging import ImagingOptions
 
 __all__ = ["pixels_block"]
 
 
-def pixels_block(name: str, cases: Sequence[str], images: ImageModality) -> FeatureBlock:
+def pixels_block(
+    name: str, cases: Sequence[str], images: ImageModality, imaging: ImagingOptions
+) -> FeatureBlock:
     """Return the images of a modality as one object column of `ImageRecord` tuples.
 
     Nothing is decoded: networks decode what they train on or predict.
@@ -25,6 +28,8 @@ def pixels_block(name: str, cases: Sequence[str], images: ImageModality) -> Feat
         Case ids.
     images : ImageModality
         Of the same cases.
+    imaging : ImagingOptions
+        What networks do to each image before they see it.
 
     Returns
     -------
@@ -33,5 +38,5 @@ def pixels_block(name: str, cases: Sequence[str], images: ImageModality) -> Feat
     """
     column = Column(f"{name}{BLOCK_SEPARATOR}pixels", ColumnKind.IMAGES)
     cells = pd.Series(list(images.records), index=list(cases), dtype=object)
-    schema = BlockSchema(name, images.name, "pixels", (column,))
+    schema = BlockSchema(name, images.name, "pixels", (column,), imaging)
     return FeatureBlock(schema, cells.to_frame(column.name))

@@ -27,6 +27,7 @@ from features._blocks import (
 )
 from features._cache import FeatureCache
 from features._pixels import pixels_block
+from features.imaging import ImagingOptions
 
 __all__ = [
     "FeatureSet",
@@ -124,6 +125,7 @@ def build_blocks(
     names: Iterable[str],
     *,
     options: Mapping[str, Mapping[str, Any]],
+    imaging: ImagingOptions | None = None,
     cache: FeatureCache,
     random_state: int,
     progress: bool = False,
@@ -138,6 +140,9 @@ def build_blocks(
         Block names, as `FeatureSet.blocks` lists them.
     options : mapping of str to mapping
         Extractor name -> its options.
+    imaging : ImagingOptions, optional
+        What is done to each image before anything is computed from it; by default the
+        default steps.
     cache : FeatureCache
         Where the numbers of an image are kept.
     random_state : int
@@ -150,6 +155,7 @@ def build_blocks(
     dict of str to FeatureBlock
         In the order of `names`.
     """
+    imaging = imaging or ImagingOptions()
     tables = {table.name: table for table in cohort.tables}
     pixels, extracted = _pixel_blocks(cohort), _extracted_blocks(cohort)
     blocks: dict[str, FeatureBlock] = {}
@@ -157,7 +163,7 @@ def build_blocks(
         if name in tables:
             blocks[name] = _tabular_block(tables[name])
         elif name in pixels:
-            blocks[name] = pixels_block(name, cohort.cases, pixels[name])
+            blocks[name] = pixels_block(name, cohort.cases, pixels[name], imaging)
         else:
             extractor, images = extracted[name]
             where = f"feature_options.{extractor.name}"
@@ -169,6 +175,7 @@ def build_blocks(
                 cohort.cases,
                 images,
                 extractor.resolve(images, parsed),
+                imaging=imaging,
                 cache=cache,
                 random_state=random_state,
                 progress=progress,

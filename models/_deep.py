@@ -65,6 +65,7 @@ class _Network(ModelSpec):
         return FusionNetworkClassifier(
             image_columns=tuple(pixels),
             tabular_columns=tuple(tables),
+            imaging=next((block.imaging for block in blocks if block.kind == "pixels"), None),
             batch_size=settings.networks.batch_size,
             patience=settings.networks.patience,
             device=settings.networks.device,

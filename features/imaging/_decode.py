@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +10,7 @@ from PIL import Image, ImageOps
 
 from cohorts import BenchmarkError, ImageRecord
 
-__all__ = ["decode_image", "decode_mask", "load_pixels", "resize_image"]
-
-# Enough for a few thousand thumbnails of 224 pixels: folds and networks share them.
-N_REMEMBERED = 8192
+__all__ = ["decode_image", "decode_mask", "resize_image"]
 
 
 def decode_image(path: Path) -> NDArray[np.uint8]:
@@ -73,40 +68,6 @@ def resize_image(image: NDArray[np.uint8], *, image_size: int) -> NDArray[np.uin
     """
     resized = Image.fromarray(image).resize((image_size, image_size), Image.Resampling.BILINEAR)
     return np.asarray(resized)
-
-
-def load_pixels(
-    records: Sequence[tuple[ImageRecord, ...]], *, image_size: int
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Decode and resize the first image of every case.
-
-    Parameters
-    ----------
-    records : sequence of tuple of ImageRecord
-        One tuple per case; empty where the case has no image.
-    image_size : int
-        Edge of the square in pixels.
-
-    Returns
-    -------
-    pixels : ndarray of shape (n_cases, image_size, image_size), uint8
-        Zeros for a case without an image.
-    present : ndarray of shape (n_cases,), bool
-        Whether the case has an image.
-    """
-    pixels = np.zeros((len(records), image_size, image_size), dtype=np.uint8)
-    present = np.zeros(len(records), dtype=bool)
-    for row, images in enumerate(records):
-        if images:
-            path = images[0].path
-            pixels[row] = _thumbnail(path, path.stat().st_mtime_ns, image_size)
-            present[row] = True
-    return pixels, present
-
-
-@lru_cache(maxsize=N_REMEMBERED)
-def _thumbnail(path: Path, mtime_ns: int, image_size: int) -> NDArray[np.uint8]:  # noqa: ARG001  # makes the memo notice a changed file
-    return resize_image(decode_image(path), image_size=image_size)
 
 
 def _as_grey(image: Image.Image) -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ from cohorts import ImageModality, ImageRecord, Note
 from features._blocks import FeatureBlock, FeatureExtractor, register_extractor
 from features._cache import FeatureCache
 from features._per_image import NamedFeature, extract_records, image_block
-from features.imaging import decode_image, decode_mask
+from features.imaging import ImagingOptions, prepare_image
 from features.radiomics._first_order import FIRST_ORDER, first_order_features
 from features.radiomics._shape import SHAPE, shape_features
 from features.radiomics._texture import GLCM, cooccurrence_matrices, discretise, glcm_features
@@ -95,15 +95,20 @@ class Radiomics(FeatureExtractor[RadiomicsOptions]):
         images: ImageModality,
         options: RadiomicsOptions,
         *,
+        imaging: ImagingOptions,
         cache: FeatureCache,
         random_state: int,  # noqa: ARG002  # nothing here is random
         progress: bool,
     ) -> FeatureBlock:
         """Compute the block over the regions that `options` name."""
-        settings = {"version": self.version, **asdict(options)}
+        settings = {
+            "version": self.version,
+            **asdict(options),
+            "imaging": asdict(imaging),
+        }
         extract = partial(
             extract_records,
-            compute=partial(_describe_all, options=options),
+            compute=partial(_describe_all, options=options, imaging=imaging),
             extractor=self.name,
             settings=settings,
             cache=cache,
@@ -147,15 +152,18 @@ def _features(options: RadiomicsOptions) -> list[NamedFeature]:
 
 
 def _describe_all(
-    records: Sequence[ImageRecord], *, options: RadiomicsOptions
+    records: Sequence[ImageRecord], *, options: RadiomicsOptions, imaging: ImagingOptions
 ) -> NDArray[np.float64]:
-    return np.asarray([_describe(record, options) for record in records], dtype=np.float64)
+    return np.asarray([_describe(record, options, imaging) for record in records], dtype=np.float64)
 
 
-def _describe(record: ImageRecord, options: RadiomicsOptions) -> list[float]:
+def _describe(
+    record: ImageRecord, options: RadiomicsOptions, imaging: ImagingOptions
+) -> list[float]:
     """All numbers of one image; NaN where its region does not exist."""
-    image = decode_image(record.path)
-    outlined = None if options.region == "image" else decode_mask(record)
+    prepared = prepare_image(record, imaging)
+    image = prepared.grey
+    outlined = None if options.region == "image" else prepared.outlined
     if outlined is None and options.region == "mask":
         return [float("nan")] * len(_features(options))
     mask = np.ones(image.shape, dtype=bool) if outlined is None else outlined

@@ -17,7 +17,14 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
 from cohorts import Column, Note
-from features import Backbone, TabularEncoder, create_backbone, load_pixels, normalise_pixels
+from features import (
+    Backbone,
+    ImagingOptions,
+    TabularEncoder,
+    create_backbone,
+    load_pixels,
+    normalise_pixels,
+)
 from models.networks._modules import FusionHeads, FusionNetwork
 from models.networks._training import (
     Inputs,
@@ -51,6 +58,8 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
         Columns of X that hold tuples of `ImageRecord`. Empty for a tabular network.
     tabular_columns : sequence of Column
         Recorded columns of X and their kinds. Empty for an image network.
+    imaging : ImagingOptions, optional
+        What is done to each image before it is resized; by default the default steps.
     backbone : str
         A timm model, or ``compact``.
     weights : str
@@ -101,6 +110,7 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
         image_columns: Sequence[str] = (),
         tabular_columns: Sequence[Column] = (),
         *,
+        imaging: ImagingOptions | None = None,
         backbone: str = "efficientnet_b3",
         weights: str = "auto",
         image_size: int = 224,
@@ -122,6 +132,7 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
     ) -> None:
         self.image_columns = image_columns
         self.tabular_columns = tabular_columns
+        self.imaging = imaging
         self.backbone = backbone
         self.weights = weights
         self.image_size = image_size
@@ -316,7 +327,9 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
     def _inputs(self, X: pd.DataFrame) -> dict[str, NDArray[Any]]:
         inputs: dict[str, NDArray[Any]] = {}
         for name, column in zip(self._image_names(), self.image_columns, strict=True):
-            pixels, present = load_pixels(list(X[column]), image_size=self.image_size)
+            pixels, present = load_pixels(
+                list(X[column]), image_size=self.image_size, imaging=self.imaging
+            )
             inputs[name] = normalise_pixels(pixels).numpy()
             inputs[f"{name}_present"] = present
         if self.encoder_ is not None:

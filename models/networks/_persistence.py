@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import safetensors.torch
 import skops.io
 
 from cohorts import BenchmarkError, Column, ColumnKind, Note
+from features import ImagingOptions
 from models._skops import load_skops
 from models.networks._classifiers import FusionNetworkClassifier
 
@@ -44,6 +46,8 @@ def save_network(classifier: FusionNetworkClassifier, folder: Path) -> None:
     params = classifier.get_params(deep=False)
     params["image_columns"] = list(params["image_columns"])
     params["tabular_columns"] = [_column_as_dict(one) for one in params["tabular_columns"]]
+    if classifier.imaging is not None:
+        params["imaging"] = asdict(classifier.imaging)
     about = {
         "schema_version": SCHEMA_VERSION,
         "params": params,
@@ -67,6 +71,8 @@ def load_network(folder: Path) -> FusionNetworkClassifier:
     about = _read(folder / "network.json")
     params = about["params"] | {"tabular_columns": _columns(about["params"]["tabular_columns"])}
     params["image_columns"] = tuple(params["image_columns"])
+    if params["imaging"] is not None:
+        params["imaging"] = ImagingOptions(**params["imaging"])
     classifier = FusionNetworkClassifier(**params)
     classifier.classes_ = np.asarray(about["classes"])
     classifier.encoder_ = None

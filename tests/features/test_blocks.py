@@ -140,9 +140,9 @@ def count_computed(monkeypatch) -> list[int]:
     computed: list[int] = []
     original = _extractor._describe
 
-    def counting(record, options):
+    def counting(record, options, imaging):
         computed.append(1)
-        return original(record, options)
+        return original(record, options, imaging)
 
     monkeypatch.setattr(_extractor, "_describe", counting)
     return computed

@@ -161,7 +161,7 @@ def _print_plan(ready: Preparation, n_jobs: int) -> None:
     table = plan_table(ready)
     print(table.to_string(index=False, formatters={"core_s": "{:.0f}".format}))
     for row in ready.plan.skipped:
-        print(f"skipped: {row.model}: {row.reason}")
+        print(f"skipped: {row.model} on {row.features}: {row.reason}")
     wall = total_estimate_s(ready.plan, ready.costs, n_jobs)
     print(
         f"{len(ready.plan.rows)} rows, {len(ready.plan.cells)} cells, about "

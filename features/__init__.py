@@ -7,6 +7,7 @@ from features._blocks import (
     BlockSchema,
     FeatureBlock,
     FeatureExtractor,
+    FeatureText,
     register_extractor,
 )
 from features._cache import FeatureCache
@@ -20,6 +21,7 @@ from features._sets import (
     build_blocks,
     extraction_s,
     select_sets,
+    skipped_sets,
 )
 from features._tabular import TabularEncoder
 from features.imaging import (
@@ -46,6 +48,7 @@ __all__ = [
     "FeatureCache",
     "FeatureExtractor",
     "FeatureSet",
+    "FeatureText",
     "ImagingOptions",
     "TabularEncoder",
     "_embedding",
@@ -66,4 +69,5 @@ __all__ = [
     "register_extractor",
     "resize_image",
     "select_sets",
+    "skipped_sets",
 ]

@@ -6,7 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 import pandas as pd
 
@@ -20,11 +20,36 @@ __all__ = [
     "BlockSchema",
     "FeatureBlock",
     "FeatureExtractor",
+    "FeatureText",
     "register_extractor",
 ]
 
 BlockKind = Literal["tabular", "image_features", "pixels"]
 Options = TypeVar("Options")
+
+
+class FeatureText(NamedTuple):
+    """What a number of an image is.
+
+    Attributes
+    ----------
+    name : str
+        Without the block's name.
+    unit : str
+        Empty where there is none.
+    family : str
+        What it is computed together with.
+    ibsi : str
+        Code in the IBSI reference manual, where it has one.
+    description : str
+        Formula or source.
+    """
+
+    name: str
+    unit: str = ""
+    family: str = ""
+    ibsi: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +102,9 @@ class FeatureBlock:
     options : mapping
         The extractor's options with nothing left to decide: with them new patients get the
         same columns.
+    regions : DataFrame or None
+        Where each image was measured, if not all over: ``case``, ``image`` (its number in the
+        case), ``origin`` (``expert``, ``automatic``, ``whole`` or ``none``), ``confidence``.
     """
 
     schema: BlockSchema
@@ -84,6 +112,7 @@ class FeatureBlock:
     notes: tuple[Note, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    regions: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         if self.schema.column_names != list(self.frame.columns):
@@ -118,6 +147,9 @@ class FeatureExtractor(ABC, Generic[Options]):
         A frozen pydantic dataclass; part of the cache key.
     image_s : float
         Expected seconds for an image that is not in the cache, for the plan; a rough guess.
+    reads_masks : bool
+        Whether it needs masks that came with the data; such a block stands alone, and is no
+        part of ``all``.
     """
 
     name: ClassVar[str]
@@ -125,6 +157,7 @@ class FeatureExtractor(ABC, Generic[Options]):
     version: ClassVar[int]
     options_type: ClassVar[type]
     image_s: ClassVar[float]
+    reads_masks: ClassVar[bool] = False
 
     def resolve(self, images: ImageModality, options: Options) -> Options:  # noqa: ARG002  # the default decides nothing
         """Return the options with everything decided that depends on the cohort as a whole.
@@ -132,6 +165,14 @@ class FeatureExtractor(ABC, Generic[Options]):
         With what comes back, new patients get the columns that the cohort got.
         """
         return options
+
+    def skip(self, images: ImageModality) -> str | None:  # noqa: ARG002  # the default skips nothing
+        """Return why the block is not computed unless asked for by name, or None if it is."""
+        return None
+
+    @abstractmethod
+    def describe(self, options: Options) -> list[FeatureText]:
+        """Return the rows of the feature table: a line each, or one for many alike."""
 
     @abstractmethod
     def extract(

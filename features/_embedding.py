@@ -16,9 +16,9 @@ from pydantic.dataclasses import dataclass
 
 from cohorts import ImageModality, ImageRecord
 from features._backbones import Backbone, create_backbone, normalise_pixels
-from features._blocks import FeatureBlock, FeatureExtractor, register_extractor
+from features._blocks import FeatureBlock, FeatureExtractor, FeatureText, register_extractor
 from features._cache import FeatureCache
-from features._per_image import NamedFeature, extract_records, image_block
+from features._per_image import extract_records, image_block, modality_records
 from features.imaging import ImagingOptions, prepare_image, resize_image
 
 __all__: list[str] = []
@@ -56,6 +56,11 @@ class Embedding(FeatureExtractor[EmbeddingOptions]):
     options_type = EmbeddingOptions
     image_s = 0.03
 
+    def describe(self, options: EmbeddingOptions) -> list[FeatureText]:
+        """Return one line for all features, which have no meaning one by one."""
+        text = f"pooled feature 0, 1, … of {options.backbone} at {options.image_size} px"
+        return [FeatureText("0000 …", description=text)]
+
     def extract(
         self,
         name: str,
@@ -80,11 +85,9 @@ class Embedding(FeatureExtractor[EmbeddingOptions]):
             "device": _device(),
             "imaging": asdict(imaging),
         }
-        extract = partial(
-            extract_records,
-            compute=partial(
-                _embed, backbone=backbone, image_size=options.image_size, imaging=imaging
-            ),
+        numbers = extract_records(
+            modality_records(images),
+            partial(_embed, backbone=backbone, image_size=options.image_size, imaging=imaging),
             extractor=self.name,
             settings=settings,
             cache=cache,
@@ -92,11 +95,11 @@ class Embedding(FeatureExtractor[EmbeddingOptions]):
             progress=progress,
         )
         width = len(str(backbone.n_features - 1))
-        features: list[NamedFeature] = [
-            (f"{i:0{width}d}", "", f"feature {i} of {options.backbone}")
+        features = [
+            FeatureText(f"{i:0{width}d}", description=f"feature {i} of {options.backbone}")
             for i in range(backbone.n_features)
         ]
-        block = image_block(name, cases, images, features, extract, settings=settings)
+        block = image_block(name, cases, images, features, numbers, settings=settings)
         decided = replace(options, weights=_decided_weights(options.weights, backbone))
         return replace(block, notes=backbone.notes, options=asdict(decided))
 

@@ -10,16 +10,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cohorts import BLOCK_SEPARATOR, Column, ColumnKind, ImageModality, ImageRecord
-from features._blocks import BlockSchema, FeatureBlock
+from features._blocks import BlockSchema, FeatureBlock, FeatureText
 from features._cache import FeatureCache
 from features._progress import progress_bar
 
-__all__ = ["NamedFeature", "extract_records", "image_block"]
-
-# Name, unit and description of one number.
-NamedFeature = tuple[str, str, str]
+__all__ = ["extract_records", "image_block", "modality_records"]
 
 ComputeBatch = Callable[[Sequence[ImageRecord]], NDArray[np.floating]]
+
+
+def modality_records(images: ImageModality) -> list[ImageRecord]:
+    """Return the images of all cases, one after the other."""
+    return [record for records in images.records for record in records]
 
 
 def extract_records(
@@ -54,8 +56,10 @@ def extract_records(
     Returns
     -------
     ndarray of shape (n_records, n_features)
-        In the order of `records`.
+        In the order of `records`; of shape (0, 0) where there are none.
     """
+    if not records:
+        return np.empty((0, 0))
     keys = [cache.key(record, extractor=extractor, settings=settings) for record in records]
     found = cache.load_many(keys)
     missing = {key: record for key, record in zip(keys, records, strict=True) if key not in found}
@@ -76,8 +80,8 @@ def image_block(
     name: str,
     cases: Sequence[str],
     images: ImageModality,
-    features: Sequence[NamedFeature],
-    extract: Callable[[Sequence[ImageRecord]], NDArray[np.float64]],
+    features: Sequence[FeatureText],
+    numbers: NDArray[np.float64],
     *,
     settings: Mapping[str, Any],
 ) -> FeatureBlock:
@@ -91,10 +95,10 @@ def image_block(
         Case ids.
     images : ImageModality
         Of the same cases.
-    features : sequence of (name, unit, description)
-        What `extract` returns for an image.
-    extract : callable
-        Records -> array of shape (n_records, n_features).
+    features : sequence of FeatureText
+        What each column of `numbers` is.
+    numbers : ndarray of shape (n_records, n_features)
+        In the order of `modality_records`.
     settings : mapping
         What shaped the numbers.
 
@@ -104,13 +108,17 @@ def image_block(
         NaN for a case without an image.
     """
     columns = tuple(
-        Column(f"{name}{BLOCK_SEPARATOR}{feature}", ColumnKind.NUMERIC, unit, description)
-        for feature, unit, description in features
+        Column(
+            f"{name}{BLOCK_SEPARATOR}{text.name}",
+            ColumnKind.NUMERIC,
+            text.unit,
+            f"{text.description} [{text.ibsi}]" if text.ibsi else text.description,
+        )
+        for text in features
     )
     owner = np.asarray([row for row, records in enumerate(images.records) for _ in records])
     values = np.full((len(cases), len(features)), np.nan)
     if len(owner):
-        numbers = extract([record for records in images.records for record in records])
         averaged = pd.DataFrame(numbers).groupby(owner).mean()
         values[averaged.index] = averaged.to_numpy()
     schema = BlockSchema(name, images.name, "image_features", columns)

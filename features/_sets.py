@@ -37,7 +37,12 @@ __all__ = [
     "build_blocks",
     "extraction_s",
     "select_sets",
+    "skipped_sets",
 ]
+
+
+# Ends the name of a set that holds all tables beside an extractor's block.
+TABULAR = "+tabular"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +58,31 @@ def available_sets(cohort: Cohort) -> tuple[FeatureSet, ...]:
 
     Tabular modalities stand alone and together, extractors alone and with the tables,
     everything as ``all``, and the raw pixels, for networks, as ``image`` and
-    ``image+tabular``. Sets that would hold the same blocks are listed once.
+    ``image+tabular``. Blocks that need an expert's masks stand alone (together with the
+    tables only where asked for by name), are no part of ``all``, and are left out where
+    `skipped_sets` has a reason. Sets that would hold the same blocks are listed once.
 
     Raises
     ------
     BenchmarkError
         If a tabular modality has the name of a set that means something else.
     """
+    left_out = {*skipped_sets(cohort)}
+    left_out |= {f"{one.name}{TABULAR}" for one in EXTRACTORS if one.reads_masks}
+    return tuple(one for one in _possible_sets(cohort) if one.name not in left_out)
+
+
+def skipped_sets(cohort: Cohort) -> dict[str, str]:
+    """Return the extractors that are left out unless asked for by name, with the reason."""
+    reasons = {
+        extractor.name: extractor.skip(images)
+        for extractor, images in _extracted_blocks(cohort).values()
+    }
+    return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def _possible_sets(cohort: Cohort) -> tuple[FeatureSet, ...]:
+    """Return every set that can be asked for by name."""
     tables = tuple(table.name for table in cohort.tables)
     extracted = _extracted_blocks(cohort)
     _check_modality_names(tables, {*extracted, *_pixel_blocks(cohort)})
@@ -73,10 +96,13 @@ def available_sets(cohort: Cohort) -> tuple[FeatureSet, ...]:
     candidates += [FeatureSet(name, blocks) for name, blocks in by_extractor.items()]
     if tables:
         candidates += [
-            FeatureSet(f"{name}+tabular", (*blocks, *tables))
+            FeatureSet(f"{name}{TABULAR}", (*blocks, *tables))
             for name, blocks in by_extractor.items()
         ]
-    candidates += [FeatureSet("all", (*extracted, *tables)), FeatureSet("image", pixels)]
+    without_masks = [
+        name for name, (extractor, _) in extracted.items() if not extractor.reads_masks
+    ]
+    candidates += [FeatureSet("all", (*without_masks, *tables)), FeatureSet("image", pixels)]
     if tables and pixels:
         candidates += [FeatureSet("image+tabular", (*pixels, *tables))]
     return _first_of_each(candidates)
@@ -98,9 +124,9 @@ def select_sets(cohort: Cohort, names: Sequence[str] | None) -> tuple[FeatureSet
     BenchmarkError
         If the cohort has no such set; the message has the nearest name.
     """
-    known = {one.name: one for one in available_sets(cohort)}
     if names is None:
-        return tuple(known.values())
+        return available_sets(cohort)
+    known = {one.name: one for one in _possible_sets(cohort)}
     # A single tabular modality is known by its own name as well.
     known |= {table.name: FeatureSet(table.name, (table.name,)) for table in cohort.tables}
     for name in names:

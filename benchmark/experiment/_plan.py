@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from benchmark.config import Config
 from cohorts import BenchmarkError, Cohort
-from features import FeatureSet, block_kinds, select_sets
+from features import FeatureSet, block_kinds, select_sets, skipped_sets
 from models import MODELS, ModelSpec
 
 __all__ = [
@@ -59,7 +59,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class SkippedRow:
-    """A row that was asked for and cannot be, with the reason."""
+    """Rows that are not run, with the reason; "—" stands for every feature set or model."""
 
     features: str
     model: str
@@ -126,6 +126,9 @@ def make_plan(cohort: Cohort, config: Config) -> Plan:
         for fold in range(config.outer.n_splits)
         for features, model in rows
     )
+    if config.features is None:
+        left_out = skipped_sets(cohort).items()
+        skipped += [SkippedRow(name, "—", reason) for name, reason in left_out]
     used = {features for features, _ in rows}
     return Plan(tuple(one for one in sets if one.name in used), cells, tuple(skipped))
 

@@ -20,6 +20,7 @@ from benchmark.experiment._tables import (
     inner_predictions_table,
     plan_table,
     predictions_table,
+    regions_table,
     splits_table,
 )
 from cohorts import (
@@ -102,6 +103,17 @@ class RunStore:
         self._cells.mkdir(exist_ok=True)
         # What earlier starts added, such as the time they took, stays.
         write_json(self._description_path, existing | description)
+        self._write_regions(blocks)
+
+    def _write_regions(self, blocks: Mapping[str, FeatureBlock]) -> None:
+        """Record where images were measured, beside what earlier starts recorded."""
+        table = regions_table(blocks)
+        path = self.folder / "regions.parquet"
+        if path.is_file():
+            before = pd.read_parquet(path)
+            table = pd.concat([before[~before["block"].isin(blocks)], table], ignore_index=True)
+        if len(table):
+            write_parquet(path, table)
 
     def _existing(self) -> dict[str, Any] | None:
         return self.read_description() if self._description_path.exists() else None

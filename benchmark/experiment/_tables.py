@@ -13,9 +13,16 @@ from benchmark.experiment._cell import CellResult
 from benchmark.experiment._plan import Cell, Plan
 from benchmark.experiment._splits import Split
 from cohorts import Cohort
+from features import FeatureBlock
 from models import MODELS
 
-__all__ = ["inner_predictions_table", "plan_table", "predictions_table", "splits_table"]
+__all__ = [
+    "inner_predictions_table",
+    "plan_table",
+    "predictions_table",
+    "regions_table",
+    "splits_table",
+]
 
 PLAN_COLUMNS = (
     "features",
@@ -38,6 +45,8 @@ PLAN_COLUMNS = (
 
 NO_CELL = Cell("", "", 0, 0)
 
+REGION_COLUMNS = ("block", "case", "image", "origin", "confidence")
+
 
 def plan_table(plan: Plan, results: Mapping[Cell, CellResult]) -> pd.DataFrame:
     """Return one row per cell and per skipped row: status, reason, times, parameters."""
@@ -46,7 +55,7 @@ def plan_table(plan: Plan, results: Mapping[Cell, CellResult]) -> pd.DataFrame:
         {
             "features": row.features,
             "model": row.model,
-            "family": MODELS.get(row.model).family,
+            "family": MODELS.get(row.model).family if row.model in MODELS.names() else "",
             "status": "skipped",
             "reason": row.reason,
         }
@@ -55,6 +64,18 @@ def plan_table(plan: Plan, results: Mapping[Cell, CellResult]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=list(PLAN_COLUMNS))
     whole = ["repeat", "fold", "n_trials_requested", "n_trials_completed"]
     return table.astype(dict.fromkeys(whole, "Int64"))
+
+
+def regions_table(blocks: Mapping[str, FeatureBlock]) -> pd.DataFrame:
+    """Return one row per block and image that was measured in a region: who drew it."""
+    parts = [
+        block.regions.assign(block=name)
+        for name, block in blocks.items()
+        if block.regions is not None
+    ]
+    if not parts:
+        return pd.DataFrame(columns=list(REGION_COLUMNS))
+    return pd.concat(parts, ignore_index=True)[list(REGION_COLUMNS)]
 
 
 def _plan_row(cell: Cell, result: CellResult | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from features.imaging._pipeline import (
     ImagingOptions,
     PreparedImage,
     Region,
+    RegionOrigin,
     find_region,
     prepare_image,
 )
@@ -15,6 +16,7 @@ __all__ = [
     "ImagingOptions",
     "PreparedImage",
     "Region",
+    "RegionOrigin",
     "decode_image",
     "decode_mask",
     "equalise_contrast",

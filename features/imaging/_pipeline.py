@@ -14,7 +14,14 @@ from cohorts import ImageRecord
 from features.imaging._decode import decode_image, decode_mask
 from features.imaging._enhance import equalise_contrast
 
-__all__ = ["ImagingOptions", "PreparedImage", "Region", "find_region", "prepare_image"]
+__all__ = [
+    "ImagingOptions",
+    "PreparedImage",
+    "Region",
+    "RegionOrigin",
+    "find_region",
+    "prepare_image",
+]
 
 RegionOrigin = Literal["expert", "automatic", "whole"]
 
@@ -30,6 +37,7 @@ class ImagingOptions:
     """
 
     clahe: bool = False
+    min_confidence: float = 0.5
 
 
 @plain_dataclass(frozen=True)

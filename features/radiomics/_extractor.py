@@ -1,92 +1,86 @@
-"""The radiomics block: statistics, texture and shape of each image's region."""
+"""The radiomics blocks: what is measured in a region of each image."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Annotated, Literal
+from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass
 
-from cohorts import ImageModality, ImageRecord, Note
-from features._blocks import FeatureBlock, FeatureExtractor, register_extractor
+from cohorts import ImageModality, ImageRecord, Note, unknown_name
+from features._blocks import (
+    FeatureBlock,
+    FeatureExtractor,
+    FeatureText,
+    register_extractor,
+)
 from features._cache import FeatureCache
-from features._per_image import NamedFeature, extract_records, image_block
-from features.imaging import ImagingOptions, prepare_image
-from features.radiomics._first_order import FIRST_ORDER, first_order_features
-from features.radiomics._shape import SHAPE, shape_features
-from features.radiomics._texture import GLCM, cooccurrence_matrices, discretise, glcm_features
+from features._per_image import extract_records, image_block, modality_records
+from features.imaging import ImagingOptions, Region, RegionOrigin, find_region, prepare_image
+from features.radiomics._families import FAMILIES, Family, RegionView
+from features.radiomics._options import RadiomicsOptions
 
 __all__: list[str] = []
 
-Region = Literal["auto", "mask", "image", "mask_or_image"]
-
 BATCH_SIZE = 16
 
-WHOLE_IMAGE = (
-    "Radiomics were computed over the whole image: {n_without} of {n_images} images have no mask "
-    "or an empty one, and a region that is a lesion in some images and everything in others would "
-    "state the class. feature_options.radiomics.region decides otherwise."
+# Stored behind the features of an image: who drew its region, and how sure it is.
+N_ABOUT_REGION = 2
+ORIGINS: tuple[RegionOrigin, ...] = ("expert", "automatic", "whole")
+
+AUTOMATIC = (
+    "Radiomics were computed in regions that were found automatically, the same way for every "
+    "image; masks that came with the data were not used. In {n_whole} of {n_images} images no "
+    "region was found with a confidence of {least} or more, and all that was scanned stands in; "
+    "their shape counts as missing."
 )
 EXPERT_MASK = (
-    "Radiomics were computed inside the masks that came with the data. An expert's outline tells "
-    "much by itself, and a new patient needs one as well."
+    "The block radiomics_mask was computed inside the masks that came with the data. An expert's "
+    "outline tells much by itself, and a new patient needs one as well."
 )
-MIXED_REGIONS = (
-    "Radiomics were computed inside the mask where there is one and over the whole image in the "
-    "{n_without} of {n_images} images without. Where having a mask goes with the class, rows that "
-    "use radiomics are too good."
+MASK_PRESENCE = (
+    "The block radiomics_mask was computed inside masks; {n_without} of {n_images} images have "
+    "none and count as missing. Where having a mask goes with the class, its rows are too good."
 )
-MISSING_REGIONS = (
-    "Radiomics were computed inside masks; {n_without} of {n_images} images have none and count as "
-    "missing. Where having a mask goes with the class, rows that use radiomics are too good."
+NOT_OFFERED = (
+    "{n_without} of {n_images} images have no mask, and a block that exists for some cases only "
+    "would state their class; name the feature set to have it all the same"
 )
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class RadiomicsOptions:
-    """What can be set for radiomics.
-
-    Attributes
-    ----------
-    region : {"auto", "mask", "image", "mask_or_image"}
-        Where the numbers are taken from. ``auto``: inside the mask if every image of the
-        cohort has one, else over the whole image in all of them. ``mask_or_image`` decides
-        image by image, which lets the presence of a mask speak.
-    unit : {"auto", "mm", "px"}
-        Unit of lengths and areas. ``auto``: millimetres if every pixel size is known, else
-        pixels for all, so that units never mix.
-    n_levels : int
-        Grey levels of the texture matrices (fixed bin number).
-    """
-
-    region: Region = "auto"
-    unit: Literal["auto", "mm", "px"] = "auto"
-    n_levels: Annotated[int, Field(ge=2, le=256)] = 32
 
 
 @register_extractor("radiomics")
 class Radiomics(FeatureExtractor[RadiomicsOptions]):
-    """Intensity statistics, co-occurrence texture and, inside masks, shape."""
+    """Statistics, shape and texture of a region that is found the same way in every image."""
 
-    title = "intensity statistics, 2-D shape, grey-level co-occurrence (radiomics by IBSI)"
-    version = 1
+    title = "statistics, 2-D shape and texture of an automatic region (radiomics by IBSI)"
+    version = 2
     options_type = RadiomicsOptions
-    image_s = 0.01
+    image_s = 0.06
+    reads_masks: ClassVar[bool] = False
 
     def resolve(self, images: ImageModality, options: RadiomicsOptions) -> RadiomicsOptions:
-        """Decide region and unit for the whole cohort."""
-        records = _records(images)
-        region, unit = options.region, options.unit
-        if region == "auto":
-            region = "mask" if all(record.masks for record in records) else "image"
+        """Decide the unit for the whole cohort."""
+        for name in options.families or ():
+            if name not in FAMILIES:
+                hint = "See: benchmark list features --describe"
+                raise unknown_name("radiomics family", name, FAMILIES, hint=hint)
+        unit = options.unit
         if unit == "auto":
-            unit = "mm" if all(record.spacing_mm is not None for record in records) else "px"
-        return replace(options, region=region, unit=unit)
+            known = all(record.spacing_mm is not None for record in modality_records(images))
+            unit = "mm" if known else "px"
+        return replace(options, unit=unit)
+
+    def describe(self, options: RadiomicsOptions) -> list[FeatureText]:
+        """Name every number of an image, in order."""
+        return [
+            text._replace(name=f"{name}_{text.name}", family=family.title)
+            for name, family in self._families(options).items()
+            for text in family.describe(options)
+        ]
 
     def extract(
         self,
@@ -100,86 +94,123 @@ class Radiomics(FeatureExtractor[RadiomicsOptions]):
         random_state: int,  # noqa: ARG002  # nothing here is random
         progress: bool,
     ) -> FeatureBlock:
-        """Compute the block over the regions that `options` name."""
-        settings = {
-            "version": self.version,
-            **asdict(options),
-            "imaging": asdict(imaging),
-        }
-        extract = partial(
-            extract_records,
-            compute=partial(_describe_all, options=options, imaging=imaging),
+        """Compute the block, and record where each image was measured."""
+        settings = {"version": self.version, **asdict(options), "imaging": asdict(imaging)}
+        numbers = extract_records(
+            modality_records(images),
+            partial(self._describe_all, options=options, imaging=imaging),
             extractor=self.name,
             settings=settings,
             cache=cache,
             batch_size=BATCH_SIZE,
             progress=progress,
         )
-        block = image_block(name, cases, images, _features(options), extract, settings=settings)
-        notes = tuple(_notes(_records(images), options.region))
-        return replace(block, notes=notes, options=asdict(options))
+        values, about = numbers[:, :-N_ABOUT_REGION], numbers[:, -N_ABOUT_REGION:]
+        block = image_block(name, cases, images, self.describe(options), values, settings=settings)
+        regions = _regions(cases, images, about)
+        notes = self._notes(regions, options, imaging)
+        return replace(block, notes=notes, options=asdict(options), regions=regions)
+
+    def _families(self, options: RadiomicsOptions) -> dict[str, Family]:
+        """Return the families that are wanted and that the region can have."""
+        wanted = FAMILIES if options.families is None else options.families
+        whole = not self.reads_masks and options.region == "whole"
+        return {
+            name: FAMILIES[name]
+            for name in dict.fromkeys(wanted)
+            if not (whole and FAMILIES[name].of_outline)
+            # Only an automatic region has something to say about itself.
+            and not (name == "region" and (whole or self.reads_masks))
+        }
+
+    def _describe_all(
+        self,
+        records: Sequence[ImageRecord],
+        *,
+        options: RadiomicsOptions,
+        imaging: ImagingOptions,
+    ) -> NDArray[np.float64]:
+        return np.asarray([self._describe_one(record, options, imaging) for record in records])
+
+    def _describe_one(
+        self, record: ImageRecord, options: RadiomicsOptions, imaging: ImagingOptions
+    ) -> list[float]:
+        """All numbers of one image, then who drew the region and how sure it is."""
+        prepared = prepare_image(record, imaging)
+        source: RegionOrigin = "expert" if self.reads_masks else options.region
+        region = find_region(prepared, source, imaging)
+        families = self._families(options)
+        if region is None:
+            n_values = sum(len(family.describe(options)) for family in families.values())
+            return [np.nan] * (n_values + N_ABOUT_REGION)
+        # Sizes in millimetres of an image whose pixel size is unknown are unknown.
+        spacing = (record.spacing_mm or np.nan) if options.unit == "mm" else 1.0
+        view = RegionView(
+            prepared.grey, region.mask, prepared.scanned, spacing, region.confidence, options
+        )
+        values: list[float] = []
+        for family in families.values():
+            # The outline of all that was scanned would tell the machine, not the lesion.
+            missing = family.of_outline and region.origin == "whole"
+            values += [np.nan] * len(family.describe(options)) if missing else family.compute(view)
+        return [*values, *_about(region)]
+
+    def _notes(
+        self, regions: pd.DataFrame, options: RadiomicsOptions, imaging: ImagingOptions
+    ) -> tuple[Note, ...]:
+        """Return what the page must say about the regions."""
+        if options.region == "whole" or regions.empty:
+            return ()
+        n_whole = int((regions["origin"] == "whole").sum())
+        text = AUTOMATIC.format(
+            n_whole=n_whole, n_images=len(regions), least=imaging.min_confidence
+        )
+        return (Note("automatic-region", "info", text),)
 
 
-def _records(images: ImageModality) -> list[ImageRecord]:
-    return [record for records in images.records for record in records]
+@register_extractor("radiomics_mask")
+class MaskRadiomics(Radiomics):
+    """The same inside the masks that came with the data: a block of its own."""
+
+    title = "the same inside an expert's masks, where every image has one"
+    reads_masks = True
+
+    def skip(self, images: ImageModality) -> str | None:
+        """Ask for a mask of every image."""
+        records = modality_records(images)
+        n_without = sum(not record.masks for record in records)
+        if not n_without:
+            return None
+        if n_without == len(records):
+            return "no image has a mask"
+        return NOT_OFFERED.format(n_without=n_without, n_images=len(records))
+
+    def _notes(
+        self,
+        regions: pd.DataFrame,
+        options: RadiomicsOptions,  # noqa: ARG002  # the region is the mask
+        imaging: ImagingOptions,  # noqa: ARG002  # as above
+    ) -> tuple[Note, ...]:
+        n_without = int((regions["origin"] == "none").sum())
+        if not n_without:
+            return (Note("expert-mask", "info", EXPERT_MASK),)
+        text = MASK_PRESENCE.format(n_without=n_without, n_images=len(regions))
+        return (Note("mask-presence", "warning", text),)
 
 
-def _notes(records: Sequence[ImageRecord], region: Region) -> list[Note]:
-    """Return what the page must say about the region."""
-    n_without = sum(not record.masks for record in records)
-    counts = {"n_without": n_without, "n_images": len(records)}
-    if not n_without:
-        return [] if region == "image" else [Note("expert-mask", "info", EXPERT_MASK)]
-    if region == "image":
-        text = WHOLE_IMAGE.format(**counts)
-        # Where none has a mask nothing was lost; where a few lack one, it should be known.
-        none_has = n_without == len(records)
-        return [Note("whole-image-region", "info" if none_has else "warning", text)]
-    text = MISSING_REGIONS if region == "mask" else MIXED_REGIONS
-    return [Note("mask-presence", "warning", text.format(**counts))]
+def _about(region: Region) -> list[float]:
+    return [float(ORIGINS.index(region.origin)), region.confidence]
 
 
-def _features(options: RadiomicsOptions) -> list[NamedFeature]:
-    """Name every number, in the order of `_describe`."""
-    named: list[NamedFeature] = []
-    named += [(f"firstorder_{name}", "", f"IBSI {code}") for name, code in FIRST_ORDER.items()]
-    named += [(f"glcm_{name}", "", f"IBSI {code}") for name, code in GLCM.items()]
-    if options.region != "image":
-        # The outline of a whole image is its frame: it would tell the machine, not the lesion.
-        units = {0: "", 1: options.unit, 2: f"{options.unit}²"}
-        named += [(f"shape_{name}", units[power], text) for name, (power, text) in SHAPE.items()]
-    return named
-
-
-def _describe_all(
-    records: Sequence[ImageRecord], *, options: RadiomicsOptions, imaging: ImagingOptions
-) -> NDArray[np.float64]:
-    return np.asarray([_describe(record, options, imaging) for record in records], dtype=np.float64)
-
-
-def _describe(
-    record: ImageRecord, options: RadiomicsOptions, imaging: ImagingOptions
-) -> list[float]:
-    """All numbers of one image; NaN where its region does not exist."""
-    prepared = prepare_image(record, imaging)
-    image = prepared.grey
-    outlined = None if options.region == "image" else prepared.outlined
-    if outlined is None and options.region == "mask":
-        return [float("nan")] * len(_features(options))
-    mask = np.ones(image.shape, dtype=bool) if outlined is None else outlined
-    levels = discretise(image, mask, n_levels=options.n_levels)
-    texture = glcm_features(cooccurrence_matrices(levels, n_levels=options.n_levels))
-    statistics = first_order_features(image[mask].astype(np.float64))
-    shape = [] if options.region == "image" else _shape(outlined, record, options)
-    return [*statistics.values(), *texture.values(), *shape]
-
-
-def _shape(
-    outlined: NDArray[np.bool_] | None, record: ImageRecord, options: RadiomicsOptions
-) -> list[float]:
-    spacing = record.spacing_mm if options.unit == "mm" else 1.0
-    if outlined is None:
-        return [float("nan")] * len(SHAPE)
-    # Sizes in millimetres of an image whose pixel size is unknown are unknown.
-    known = float("nan") if spacing is None else spacing
-    return list(shape_features(outlined, spacing=known).values())
+def _regions(
+    cases: Sequence[str], images: ImageModality, about: NDArray[np.float64]
+) -> pd.DataFrame:
+    """Say for each image who drew its region: ``none`` where there is none."""
+    owners = [
+        (case, number)
+        for case, records in zip(cases, images.records, strict=True)
+        for number in range(len(records))
+    ]
+    frame = pd.DataFrame(owners, columns=["case", "image"])
+    drawn = [ORIGINS[int(code)] if code == code else "none" for code in about[:, 0]]
+    return frame.assign(origin=drawn, confidence=about[:, 1])

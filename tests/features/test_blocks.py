@@ -14,21 +14,31 @@ from cohorts import BenchmarkError, Cohort, ImageModality
 from features import (
     EXTRACTORS,
     FeatureCache,
+    ImagingOptions,
     assemble,
     available_sets,
     block_kinds,
     build_blocks,
     extraction_s,
     select_sets,
+    skipped_sets,
 )
 
 SMALL_BACKBONE = {"embedding": {"backbone": "mobilenetv3_small_050", "image_size": 32}}
 
 
-def build(cohort: Cohort, name: str, cache: FeatureCache | None = None, **options: object):
+def build(
+    cohort: Cohort,
+    name: str,
+    cache: FeatureCache | None = None,
+    imaging: ImagingOptions | None = None,
+    **options: object,
+):
     merged = {name: SMALL_BACKBONE.get(name, {}) | options}
     cache = cache or FeatureCache(None)
-    return build_blocks(cohort, [name], options=merged, cache=cache, random_state=0)[name]
+    return build_blocks(
+        cohort, [name], options=merged, imaging=imaging, cache=cache, random_state=0
+    )[name]
 
 
 @pytest.mark.parametrize("name", EXTRACTORS.names())
@@ -40,12 +50,14 @@ def test_extractor_contract(small_cohort, name, tmp_path):
     assert block.schema.kind == "image_features"
     assert all(column.startswith(f"{name}__") for column in block.frame.columns)
     assert all(column.description for column in block.schema.columns)
-    assert np.isfinite(block.frame.to_numpy()).all()
+    if name != "radiomics":  # whose shapes are missing where no region was found
+        assert np.isfinite(block.frame.to_numpy()).all()
     assert build(small_cohort, name, cache).frame.equals(block.frame)
     # An image's numbers do not depend on which other images are in the cohort.
     few = small_cohort.take([40, 3, 77])
     alone = build(few, name).frame
-    assert np.allclose(alone, block.frame.loc[list(few.cases)], rtol=1e-4, atol=1e-8)
+    together = block.frame.loc[list(few.cases)]
+    assert np.allclose(alone, together, rtol=1e-4, atol=1e-8, equal_nan=True)
 
 
 @pytest.mark.parametrize("name", EXTRACTORS.names())
@@ -56,7 +68,8 @@ def test_cases_with_several_images_or_none(small_cohort, name):
     records[0], records[1] = (*records[0], *records[1]), ()
     changed = replace(small_cohort, images=(ImageModality("ultrasound", tuple(records)),))
     before, after = build(small_cohort, name).frame, build(changed, name).frame
-    assert np.allclose(after.iloc[0], before.iloc[:2].mean(), rtol=1e-4, atol=1e-8)
+    expected = before.iloc[:2].mean()
+    assert np.allclose(after.iloc[0], expected, rtol=1e-4, atol=1e-8, equal_nan=True)
     assert after.iloc[1].isna().all()
 
 
@@ -82,6 +95,8 @@ def test_several_image_modalities_have_a_block_each(small_cohort):
         "molecular": "tabular",
         "radiomics_ultrasound": "image_features",
         "radiomics_doppler": "image_features",
+        "radiomics_mask_ultrasound": "image_features",
+        "radiomics_mask_doppler": "image_features",
         "embedding_ultrasound": "image_features",
         "embedding_doppler": "image_features",
         "image_ultrasound": "pixels",
@@ -102,8 +117,12 @@ def test_new_patients_get_the_columns_of_the_cohort(small_cohort, name):
     again = build(bare, name, **block.options)
     assert list(again.frame.columns) == list(block.frame.columns)
     assert again.options == block.options
-    if name == "radiomics":
+    if name == "radiomics_mask":
         assert again.frame.isna().all(axis=None)
+    elif name == "radiomics":
+        # In millimetres as the cohort was, which are unknown here.
+        same = [column.name for column in block.schema.columns if "mm" not in column.unit]
+        assert again.frame[same].equals(block.frame[same])
     else:
         assert again.frame.equals(block.frame)
 
@@ -138,13 +157,13 @@ def count_computed(monkeypatch) -> list[int]:
     from features.radiomics import _extractor
 
     computed: list[int] = []
-    original = _extractor._describe
+    original = _extractor.prepare_image
 
-    def counting(record, options, imaging):
+    def counting(record, imaging):
         computed.append(1)
-        return original(record, options, imaging)
+        return original(record, imaging)
 
-    monkeypatch.setattr(_extractor, "_describe", counting)
+    monkeypatch.setattr(_extractor, "prepare_image", counting)
     return computed
 
 
@@ -195,45 +214,137 @@ def without_masks(cohort: Cohort, n: int) -> Cohort:
     return replace(cohort, images=(ImageModality("ultrasound", tuple(records)),))
 
 
-def test_a_missing_mask_does_not_state_the_class(small_cohort):
-    """If any image lacks a mask, all are measured whole: the mask's absence leaves no trace."""
-    partly, none = (build(without_masks(small_cohort, n), "radiomics") for n in (1, 90))
-    assert partly.frame.equals(none.frame)
-    assert not any("shape" in column for column in partly.frame.columns)
-    assert partly.notes[0].code == "whole-image-region"
-    assert "1 of 90 images have no mask" in partly.notes[0].text
+def test_a_mask_leaves_no_trace_in_the_default_block(small_cohort):
+    """Radiomics are the same with all masks, some or none: regions are found in the image."""
+    full, partly, none = (build(without_masks(small_cohort, n), "radiomics") for n in (0, 1, 90))
+    assert full.frame.equals(partly.frame)
+    assert full.frame.equals(none.frame)
+    assert set(full.regions["origin"]) <= {"automatic", "whole"}
 
 
-def test_regions_on_demand(small_cohort):
-    """Inside the mask where there is one, else the whole image: done, under a warning."""
+def test_who_drew_a_region_is_recorded(small_cohort):
+    """Every image has an origin and a confidence; the page says how many fell back."""
+    block = build(small_cohort, "radiomics")
+    assert list(block.regions.columns) == ["case", "image", "origin", "confidence"]
+    assert block.regions["case"].tolist() == list(small_cohort.cases)
+    assert block.regions["confidence"].between(0, 1).all()
+    (note,) = block.notes
+    n_whole = int((block.regions["origin"] == "whole").sum())
+    assert note.code == "automatic-region"
+    assert f"In {n_whole} of 90 images" in note.text
+    # The outline of all that was scanned is no shape of a lesion.
+    fallen_back = (block.regions["origin"] == "whole").to_numpy()
+    assert (block.frame["radiomics__shape_area"].isna() == fallen_back).all()
+
+
+def test_one_threshold_puts_every_image_on_the_whole(small_cohort):
+    """With full confidence asked for, no automatic region is used, and the values are those."""
+    strict = build(small_cohort, "radiomics", imaging=ImagingOptions(min_confidence=1.0))
+    whole = build(small_cohort, "radiomics", region="whole")
+    assert set(strict.regions["origin"]) == {"whole"}
+    shared = [name for name in whole.frame if name in strict.frame]
+    assert "radiomics__glcm_contrast" in shared
+    assert whole.frame[shared].equals(strict.frame[shared])
+    assert not any("shape" in name for name in whole.frame)
+
+
+def test_expert_masks_have_a_block_of_their_own(small_cohort):
+    """Inside masks: marked, with shape, and missing where an image has none."""
+    block = build(small_cohort, "radiomics_mask")
+    assert block.notes[0].code == "expert-mask"
+    assert set(block.regions["origin"]) == {"expert"}
+    # Masks of the cohort are 16 pixels high, at 0.1 mm a pixel, and wider from class to class.
+    areas = block.frame["radiomics_mask__shape_area"].to_numpy()
+    assert areas == pytest.approx(0.1**2 * 16 * (14 + 2 * small_cohort.labels))
+    partly = build(without_masks(small_cohort, 1), "radiomics_mask")
+    assert partly.frame.iloc[0].isna().all()
+    assert partly.frame.iloc[1:].equals(block.frame.iloc[1:])
+    assert (partly.notes[0].code, partly.notes[0].severity) == ("mask-presence", "warning")
+    assert partly.regions["origin"].iloc[0] == "none"
+
+
+def test_masks_are_offered_only_where_every_image_has_one(small_cohort):
+    """One image without mask takes the block off the board, with the reason; by name it stays."""
     partly = without_masks(small_cohort, 1)
-    mixed = build(partly, "radiomics", region="mask_or_image")
-    inside = build(small_cohort, "radiomics")
-    whole = build(small_cohort, "radiomics", region="image")
-    texture = list(whole.frame.columns)
-    assert mixed.frame[texture].iloc[0].equals(whole.frame.iloc[0])
-    assert mixed.frame.iloc[1:].equals(inside.frame.iloc[1:])
-    assert mixed.notes[0].code == "mask-presence"
-    assert mixed.notes[0].severity == "warning"
-    strict = build(partly, "radiomics", region="mask")
-    assert strict.frame.iloc[0].isna().all()
-    assert strict.frame.iloc[1:].equals(inside.frame.iloc[1:])
+    assert "radiomics_mask" not in {one.name for one in available_sets(partly)}
+    assert "1 of 90 images have no mask" in skipped_sets(partly)["radiomics_mask"]
+    assert select_sets(partly, ["radiomics_mask"])[0].blocks == ("radiomics_mask",)
+    assert skipped_sets(without_masks(small_cohort, 90)) == {
+        "radiomics_mask": "no image has a mask"
+    }
+
+
+def test_families_can_be_chosen(small_cohort):
+    """Only the families named are computed; an unknown one is refused with the nearest."""
+    few = small_cohort.take(range(2))
+    block = build(few, "radiomics", families=["glszm", "region"])
+    assert len(block.frame.columns) == 16 + 2
+    with pytest.raises(BenchmarkError, match=r"radiomics family 'glzm'.*'gl[sd]zm'"):
+        build(few, "radiomics", families=["glzm"])
+
+
+def test_texture_settings_reach_the_numbers(small_cohort):
+    """Levels, distances, directions, aggregation and neighbourhood all change the block."""
+    few = small_cohort.take(range(3))
+    default = build(few, "radiomics").frame
+    changes = [
+        ({"n_levels": 16}, "glcm_contrast"),
+        ({"discretisation": "bin_width", "bin_width": 20}, "glszm_zone_percentage"),
+        ({"angles": [0]}, "glrlm_run_percentage"),
+        ({"aggregation": "merge"}, "glrlm_grey_level_non_uniformity"),
+        ({"neighbourhood": 2}, "ngtdm_contrast"),
+        ({"coarseness": 1}, "ngldm_high_dependence_emphasis"),
+    ]
+    for options, name in changes:
+        column = f"radiomics__{name}"
+        assert not build(few, "radiomics", **options).frame[column].equals(default[column]), options
+    two = build(few, "radiomics", distances=[1, 3]).frame
+    assert two["radiomics__glcm_contrast_d1"].equals(
+        default["radiomics__glcm_contrast"].rename("radiomics__glcm_contrast_d1")
+    )
+    assert "radiomics__glcm_contrast_d3" in two
+
+
+def test_no_two_features_are_equal_by_definition(small_cohort):
+    """Statistics and texture hold no column that is another one scaled, in every image."""
+    block = build(small_cohort, "radiomics_mask").frame
+    # The masks of this cohort are rectangles of one height: their shapes are all alike.
+    frame = block.drop(columns=[name for name in block if "shape" in name])
+    varied = frame.loc[:, frame.nunique() > 1]
+    correlation = np.abs(np.corrcoef(varied.T.to_numpy()))
+    np.fill_diagonal(correlation, 0)
+    twins = np.argwhere(correlation > 1 - 1e-12)
+    assert [(varied.columns[i], varied.columns[j]) for i, j in twins] == []
 
 
 def test_sizes_are_in_millimetres_where_every_pixel_size_is_known(small_cohort):
     """One image without pixel size puts all of them in pixels, so that units never mix."""
-    in_mm = build(small_cohort, "radiomics")
+    in_mm = build(small_cohort, "radiomics_mask")
     records = [(replace(small_cohort.images[0].records[0][0], spacing_mm=None),)]
     records += small_cohort.images[0].records[1:]
     unknown = replace(small_cohort, images=(ImageModality("ultrasound", tuple(records)),))
-    in_px = build(unknown, "radiomics")
-    area = "radiomics__shape_area"
+    in_px = build(unknown, "radiomics_mask")
+    area = "radiomics_mask__shape_area"
     assert np.allclose(in_mm.frame[area] * 100, in_px.frame[area])
     units = [
         {column.name: column.unit for column in block.schema.columns}[area]
         for block in (in_mm, in_px)
     ]
     assert units == ["mm²", "px²"]
+
+
+@pytest.mark.parametrize("name", EXTRACTORS.names())
+def test_every_feature_is_described(small_cohort, name):
+    """The feature table has a line for every column, or one for all of an embedding."""
+    extractor = EXTRACTORS.get(name)
+    (images,) = small_cohort.images
+    options = extractor.resolve(images, extractor.options_type())
+    texts = extractor.describe(options)
+    assert all(text.description for text in texts)
+    if name != "embedding":
+        block = build(small_cohort.take(range(2)), name)
+        assert [f"{name}__{text.name}" for text in texts] == list(block.frame.columns)
+        assert all(text.family for text in texts)
 
 
 def test_random_weights_are_said(small_cohort):
@@ -257,6 +368,7 @@ def test_sets_of_a_cohort(small_cohort):
         "molecular": ("molecular",),
         "tabular": ("clinical", "molecular"),
         "radiomics": ("radiomics",),
+        "radiomics_mask": ("radiomics_mask",),
         "embedding": ("embedding",),
         "radiomics+tabular": ("radiomics", "clinical", "molecular"),
         "embedding+tabular": ("embedding", "clinical", "molecular"),
@@ -271,7 +383,7 @@ def test_sets_without_a_modality(small_cohort):
     tables = {one.name for one in available_sets(replace(small_cohort, images=()))}
     assert tables == {"clinical", "molecular", "tabular"}
     images = {one.name for one in available_sets(replace(small_cohort, tables=()))}
-    assert images == {"radiomics", "embedding", "all", "image"}
+    assert images == {"radiomics", "radiomics_mask", "embedding", "all", "image"}
     one_table = replace(small_cohort, images=(), tables=small_cohort.tables[:1])
     assert [one.name for one in available_sets(one_table)] == ["tabular"]
     assert select_sets(one_table, ["clinical"])[0].blocks == ("clinical",)

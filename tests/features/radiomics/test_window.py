@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from cohorts import BenchmarkError
+from features.radiomics._gabor import gabor_features
 from features.radiomics._lbp import lbp_features
 from features.radiomics._window import grey_window, region_window
 
-FAMILIES = [lbp_features]
+FAMILIES = [lbp_features, gabor_features]
 
 
 def test_the_window_is_the_extended_bounding_box():

@@ -7,10 +7,12 @@ import pytest
 
 from cohorts import BenchmarkError
 from features.radiomics._gabor import gabor_features
+from features.radiomics._histogram import histogram_entropy
 from features.radiomics._lbp import lbp_features
+from features.radiomics._wavelet import wavelet_features
 from features.radiomics._window import grey_window, region_window
 
-FAMILIES = [lbp_features, gabor_features]
+FAMILIES = [lbp_features, gabor_features, wavelet_features]
 
 
 def test_the_window_is_the_extended_bounding_box():
@@ -45,3 +47,18 @@ def test_a_mask_of_another_size_is_refused(family):
     """The message gives both shapes."""
     with pytest.raises(BenchmarkError, match=r"\(5, 5\) and its mask \(5, 6\)"):
         family(np.ones((5, 5)), np.ones((5, 6), dtype=bool))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_entropy_is_that_of_a_histogram(seed):
+    """The entropy equals that of NumPy's histogram of 32 bins, the maximum in the last."""
+    values = np.random.default_rng(seed).gamma(2.0, size=200)
+    shares = np.histogram(values, bins=32)[0] / 200
+    expected = -sum(share * np.log2(share) for share in shares if share)
+    assert histogram_entropy(values) == pytest.approx(expected)
+
+
+def test_entropy_has_its_extremes():
+    """One value has no entropy; values that fill the 32 bins evenly have 5 bits."""
+    assert histogram_entropy(np.full(9, 0.1)) == 0
+    assert histogram_entropy(np.arange(64.0)) == pytest.approx(5)

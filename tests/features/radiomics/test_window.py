@@ -9,10 +9,11 @@ from cohorts import BenchmarkError
 from features.radiomics._gabor import gabor_features
 from features.radiomics._histogram import histogram_entropy
 from features.radiomics._lbp import lbp_features
+from features.radiomics._surroundings import surroundings_features
 from features.radiomics._wavelet import wavelet_features
 from features.radiomics._window import grey_window, region_window
 
-FAMILIES = [lbp_features, gabor_features, wavelet_features]
+FAMILIES = [lbp_features, gabor_features, wavelet_features, surroundings_features]
 
 
 def test_the_window_is_the_extended_bounding_box():

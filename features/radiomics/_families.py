@@ -20,10 +20,14 @@ from features.radiomics._discretise import (
     discretise_by_width,
 )
 from features.radiomics._first_order import FIRST_ORDER, first_order_features
+from features.radiomics._gabor import GABOR, gabor_features
+from features.radiomics._lbp import LBP, lbp_features
 from features.radiomics._options import RadiomicsOptions
 from features.radiomics._runs import GLRLM, glrlm_features, run_length_matrices
 from features.radiomics._shape import SHAPE, shape_features
+from features.radiomics._surroundings import SURROUNDINGS, surroundings_features
 from features.radiomics._tone_difference import NGTDM, ngtdm_features, tone_differences
+from features.radiomics._wavelet import WAVELET, wavelet_features
 from features.radiomics._zones import (
     GLDZM,
     GLSZM,
@@ -127,10 +131,6 @@ class Family:
     describe: Callable[[RadiomicsOptions], list[FeatureText]]
     compute: Callable[[RegionView], Sequence[float]]
     of_outline: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.title:
-            raise ValueError("A family needs a title.")
 
 
 def _coded(codes: Mapping[str, str], family: str, section: str) -> list[FeatureText]:
@@ -252,6 +252,27 @@ def _ngtdm(view: RegionView) -> list[float]:
     return list(ngtdm_features(differences).values())
 
 
+def _surroundings(view: RegionView) -> list[float]:
+    return list(surroundings_features(view.image, view.mask, scanned=view.scanned).values())
+
+
+def _filtered(
+    title: str,
+    texts: Mapping[str, tuple[str, str]],
+    compute: Callable[[NDArray[Any], NDArray[np.bool_]], dict[str, float]],
+) -> Family:
+    """Return a family that sees grey values as they are, inside the region and around it."""
+    return Family(
+        title,
+        lambda _: _described(texts),
+        lambda view: list(compute(view.image, view.mask).values()),
+    )
+
+
+def _described(texts: Mapping[str, tuple[str, str]]) -> list[FeatureText]:
+    return [FeatureText(name, unit=unit, description=text) for name, (unit, text) in texts.items()]
+
+
 def _ibsi(codes: Mapping[str, str], family: str, section: str) -> Any:
     return lambda _: _coded(codes, family, section)
 
@@ -266,4 +287,13 @@ FAMILIES: Mapping[str, Family] = {
     "gldzm": Family("distance zones", _ibsi(GLDZM, "gldzm", "3.9; Thibault 2014"), _gldzm),
     "ngtdm": Family("tone differences", _ibsi(NGTDM, "ngtdm", "3.10; Amadasun 1989"), _ngtdm),
     "ngldm": Family("grey-level dependence", _ibsi(NGLDM, "ngldm", "3.11; Sun 1983"), _ngldm),
+    "lbp": _filtered("local binary patterns", LBP, lbp_features),
+    "gabor": _filtered("Gabor filters", GABOR, gabor_features),
+    "wavelet": _filtered("wavelet bands", WAVELET, wavelet_features),
+    "surroundings": Family(
+        "peritumoural ring, edge and posterior region",
+        lambda _: _described(SURROUNDINGS),
+        _surroundings,
+        of_outline=True,
+    ),
 }

@@ -192,7 +192,10 @@ def _into_depth(grey: Grey, kernel: Kernel) -> Grey:
 
 
 def _magnitude(real: Grey, imaginary: Grey) -> Grey:
-    return np.asarray(cv2.magnitude(real, imaginary))
+    # Not OpenCV's magnitude, whose last bits depend on where in memory the arrays lie.
+    squared = real * real
+    squared += imaginary * imaginary
+    return np.sqrt(squared, out=squared)
 
 
 def _mean_and_sd(values: Grey, counted: NDArray[np.uint8]) -> tuple[float, float]:

@@ -9,7 +9,8 @@ from features._blocks import (
     FeatureExtractor,
     register_extractor,
 )
-from features._cache import FeatureCache
+from features._cache import CacheKey, CacheWarning, FeatureCache
+from features._cache_upkeep import UNUSED_DAYS, CacheFile, list_files, prunable, remove_files
 from features._preprocess import CappedPCA, make_preprocessor
 from features._progress import progress_bar
 from features._sets import (
@@ -38,9 +39,13 @@ from features import _embedding
 
 __all__ = [
     "EXTRACTORS",
+    "UNUSED_DAYS",
     "Backbone",
     "BlockKind",
     "BlockSchema",
+    "CacheFile",
+    "CacheKey",
+    "CacheWarning",
     "CappedPCA",
     "FeatureBlock",
     "FeatureCache",
@@ -57,13 +62,16 @@ __all__ = [
     "decode_image",
     "decode_mask",
     "extraction_s",
+    "list_files",
     "load_pixels",
     "make_preprocessor",
     "normalise_pixels",
     "prepare_image",
     "progress_bar",
+    "prunable",
     "radiomics",
     "register_extractor",
+    "remove_files",
     "resize_image",
     "select_sets",
 ]

@@ -13,6 +13,7 @@ from features._cache import CacheKey, CacheWarning, FeatureCache
 from features._cache_upkeep import UNUSED_DAYS, CacheFile, list_files, prunable, remove_files
 from features._preprocess import CappedPCA, make_preprocessor
 from features._progress import progress_bar
+from features._scaling import SteadyScaler
 from features._sets import (
     FeatureSet,
     assemble,
@@ -52,6 +53,7 @@ __all__ = [
     "FeatureExtractor",
     "FeatureSet",
     "ImagingOptions",
+    "SteadyScaler",
     "TabularEncoder",
     "_embedding",
     "assemble",

@@ -24,6 +24,7 @@ SCHEMA_VERSION = 1
 TRUSTED_TYPES = (
     "cohorts._cohort.Column",
     "cohorts._cohort.ColumnKind",
+    "features._scaling.SteadyScaler",
     "features._tabular.TabularEncoder",
     "numpy.dtype",
 )

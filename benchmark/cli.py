@@ -6,9 +6,10 @@ import argparse
 import logging
 import sys
 import textwrap
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from benchmark._run import Preparation
@@ -40,7 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from cohorts import BenchmarkError
 
     try:
-        code: int = arguments.command(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            code: int = arguments.command(arguments)
     except BenchmarkError as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -57,6 +60,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Show what we have to say as a sentence, and what libraries have to say as they do."""
+    from features import CacheWarning
+
+    if issubclass(category, CacheWarning):
+        text = f"benchmark: WARNING: {message}\n"
+    else:
+        text = warnings.formatwarning(message, category, filename, lineno, line)
+    (file or sys.stderr).write(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="benchmark",
@@ -67,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="render again from what is stored")
     report.add_argument("run", metavar="RUN", help="a run folder")
     report.set_defaults(command=_report)
+    _add_cache(commands)
     listing = commands.add_parser("list", help="what there is to choose from")
     listing.add_argument("what", choices=LISTINGS)
     listing.set_defaults(command=_list)
@@ -94,6 +116,21 @@ def _add_run(commands: Any) -> None:
     add("--dry-run", action="store_true", help="print the plan and its expected cost, and stop")
     add("--verbose", action="store_true", help="log what happens")
     parser.set_defaults(command=_run)
+
+
+def _add_cache(commands: Any) -> None:
+    parser = commands.add_parser("cache", help="what the cache folder holds; with --prune, tidy it")
+    add = parser.add_argument
+    add("--prune", action="store_true", help="remove what is unused, superseded or unfinished")
+    add(
+        "--older-than",
+        type=_at_least(0),
+        metavar="DAYS",
+        help="with --prune: entries unused for so long (default: 90), demo images included",
+    )
+    add("--extractor", metavar="NAME", help="with --prune: only the entries of this extractor")
+    add("--dry-run", action="store_true", help="with --prune: say what would go, and leave it")
+    parser.set_defaults(command=_cache)
 
 
 def _at_least(low: int) -> Any:
@@ -226,6 +263,29 @@ def _report(arguments: argparse.Namespace) -> int:
 
     render(arguments.run)
     return _print_board(Path(arguments.run))
+
+
+def _cache(arguments: argparse.Namespace) -> int:
+    from benchmark._cache_report import cache_report, prune_cache
+    from cohorts import BenchmarkError, default_cache_dir
+
+    root = default_cache_dir()
+    tidying = {
+        "older_than": arguments.older_than,
+        "extractor": arguments.extractor,
+        "dry_run": arguments.dry_run,
+    }
+    if arguments.prune:
+        lines = prune_cache(root, **tidying)
+    elif any(value is not None and value is not False for value in tidying.values()):
+        raise BenchmarkError(
+            "benchmark cache alone only reports; --older-than, --extractor and --dry-run go with "
+            "--prune. Add it to remove something."
+        )
+    else:
+        lines = cache_report(root)
+    print("\n".join(lines))
+    return EXIT_OK
 
 
 def _list(arguments: argparse.Namespace) -> int:

@@ -37,6 +37,9 @@ MISSING = frozenset({"", "not available", "not applicable"})
 # A recorded "no" in a multi-label cell: none of the labels holds.
 NONE_OF_THEM = "no"
 
+# Categories of final assessment by rising suspicion; 0 and 6 are no part of that scale.
+BIRADS = ("1", "2", "3", "4a", "4b", "4c", "5")
+
 KINDS = ColumnKind
 COLUMNS: Mapping[str, tuple[Column, ...]] = {
     # What the patient tells, or is known before anybody looks at the image.
@@ -59,7 +62,7 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
     # What is known, or concluded, only after the examination.
     "post_diagnosis": (
         Column("Interpretation", KINDS.MULTI_LABEL, "", "the reader's suspected diagnoses"),
-        Column("BIRADS", KINDS.CATEGORICAL, "", "the reader's BI-RADS category"),
+        Column("BIRADS", KINDS.ORDINAL, "", "the reader's BI-RADS category", order=BIRADS),
         Column("Verification", KINDS.CATEGORICAL, "", "how the diagnosis was confirmed"),
         Column("Diagnosis", KINDS.MULTI_LABEL, "", "the verified diagnosis: it states the class"),
     ),
@@ -233,7 +236,19 @@ def _cells(recorded: pd.DataFrame, column: Column, sheet: Path) -> list[object]:
     values = texts.astype(object).where(~missing, np.nan)
     if column.kind is KINDS.MULTI_LABEL:
         return list(values.map(_labels_of_cell, na_action="ignore"))
+    if column.kind is KINDS.ORDINAL:
+        _check_levels(recorded[~missing], column, sheet)
     return list(values)
+
+
+def _check_levels(recorded: pd.DataFrame, column: Column, sheet: Path) -> None:
+    outside = recorded[~recorded[column.name].isin(column.order)]
+    if len(outside):
+        row = outside.iloc[0]
+        raise BenchmarkError(
+            f"{str(sheet)!r}: case {row['CaseID']!r} has {row[column.name]!r} in {column.name}, "
+            f"which is none of {', '.join(column.order)}. Correct the cell."
+        )
 
 
 def _labels_of_cell(cell: str) -> str:

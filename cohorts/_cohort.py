@@ -37,14 +37,15 @@ BLOCK_SEPARATOR = "__"
 class ColumnKind(StrEnum):
     """What the values of a tabular column are.
 
-    In a `TabularModality` table a numeric cell is a float, a categorical cell a str, a
-    boolean cell 0.0 or 1.0, and a multi-label cell one str whose labels are joined by
-    the column's separator (an empty set of labels is the empty string). Missing is NaN
-    in every kind. The last kind stands in feature blocks alone: its cells are tuples of
-    `ImageRecord`.
+    In a `TabularModality` table a numeric cell is a float, an ordinal cell a str out of
+    the column's declared order, a categorical cell any str, a boolean cell 0.0 or 1.0,
+    and a multi-label cell one str whose labels are joined by the column's separator (an
+    empty set of labels is the empty string). Missing is NaN in every kind. The last kind
+    stands in feature blocks alone: its cells are tuples of `ImageRecord`.
     """
 
     NUMERIC = "numeric"
+    ORDINAL = "ordinal"
     CATEGORICAL = "categorical"
     BOOLEAN = "boolean"
     MULTI_LABEL = "multi_label"
@@ -53,13 +54,42 @@ class ColumnKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One recorded column: its name, kind, unit and the separator of multi-label cells."""
+    """One recorded column: its name, kind and unit, and how its cells are read.
+
+    Attributes
+    ----------
+    name : str
+        As recorded.
+    kind : ColumnKind
+        What its cells are.
+    unit : str
+        Of numeric cells, such as ``"years"``; "" if there is none.
+    description : str
+        One line for the reader.
+    separator : str
+        Between the labels of a multi-label cell.
+    order : tuple of str
+        The levels of an ordinal column, lowest first.
+
+    Raises
+    ------
+    ValueError
+        If the column is ordinal and has fewer than two different levels.
+    """
 
     name: str
     kind: ColumnKind
     unit: str = ""
     description: str = ""
     separator: str = "&"
+    order: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        levels = len(set(self.order))
+        if self.kind is ColumnKind.ORDINAL and (levels < 2 or levels < len(self.order)):
+            raise ValueError(
+                f"Column {self.name!r}: {self.order} is no order of two or more levels."
+            )
 
 
 @dataclass(frozen=True, slots=True)

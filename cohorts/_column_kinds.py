@@ -145,7 +145,8 @@ def infer_kind(cells: pd.Series[Any], *, decimal_comma: bool = False) -> ColumnK
 
     Boolean where every value is yes, no, true, false, 0 or 1 (whatever the case); numeric
     where every value can be read as a number; else categorical. Multi-label is never
-    inferred, because any sign may stand inside a category.
+    inferred, because any sign may stand inside a category, nor is ordinal, because an
+    order cannot be seen in its levels.
 
     Parameters
     ----------
@@ -178,7 +179,7 @@ def convert_cells(
     cells : Series of object
         With NaN where missing; the index is the row number, for the message.
     column : Column
-        Name, kind and separator.
+        Name, kind, separator and order.
     decimal_comma : bool, default=False
         Whether numbers in text are written like ``1,5``.
     where : str, default=""
@@ -197,6 +198,8 @@ def convert_cells(
     _refuse_nested(cells, column, where)
     if column.kind in (ColumnKind.NUMERIC, ColumnKind.BOOLEAN):
         return _as_numbers(cells, column, decimal_comma, where)
+    if column.kind is ColumnKind.ORDINAL:
+        return _as_levels(cells, column, where)
     texts = [cell if pd.isna(cell) else _written(cell, column) for cell in cells]
     return pd.Series(texts, index=cells.index, dtype=object)
 
@@ -214,6 +217,19 @@ def _as_numbers(
     if unread:
         raise _unreadable(cells, column, unread, where)
     return cells.index.to_series().map(values).astype(np.float64)
+
+
+def _as_levels(cells: pd.Series[Any], column: Column, where: str) -> pd.Series[Any]:
+    texts = cells.map(as_text, na_action="ignore").astype(object)
+    outside = texts[texts.notna() & ~texts.isin(column.order)]
+    if len(outside):
+        more = f", and {len(outside) - 1} other row(s) likewise" if len(outside) > 1 else ""
+        raise BenchmarkError(
+            f"{_place(column, where)} is declared ordinal, but row {outside.index[0]} holds "
+            f"{outside.iloc[0]!r}{more}, which is not in its order {' < '.join(column.order)}. "
+            "Correct the cells, add the level to order, or list the value under missing."
+        )
+    return texts
 
 
 def _truth(cell: Any) -> float | None:

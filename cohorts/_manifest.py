@@ -11,6 +11,7 @@ from cohorts._column_kinds import as_text
 from cohorts._errors import BenchmarkError
 from cohorts._loading import CohortLoader, register_cohort
 from cohorts._manifest_columns import build_modality, check_disjoint, choose_columns
+from cohorts._manifest_dates import check_references, with_references
 from cohorts._manifest_images import image_columns, list_images, read_images
 from cohorts._manifest_joins import case_ids, match_cases, onto_cases, read_joined, read_recorded
 from cohorts._manifest_labels import choose_positive, read_labels
@@ -121,6 +122,7 @@ def _read_sources(data: Path, options: ManifestOptions) -> Sources:
         for name in getattr(options, key):
             if name not in known:
                 raise unknown_column(name, known, where=f"{data.name} ({key})")
+    check_references(options, known, where=data.name)
     _check_names(options)
     _check_roles(main, options, roles)
     return Sources(main, joined)
@@ -180,7 +182,10 @@ def _tables(
     check_disjoint({name: columns for name, (_, columns, _) in parts.items()})
     modalities = []
     for name, (table, columns, ids) in parts.items():
-        built, said = build_modality(name, table, columns, declared=options.columns)
+        references = with_references(table, ids, sources.main, cases, options.columns)
+        built, said = build_modality(
+            name, table, columns, declared=options.columns, references=references
+        )
         notes += said
         if built is not None:
             modalities.append(onto_cases(built, ids, cases))

@@ -16,6 +16,7 @@ from cohorts._column_kinds import (
     parse_number,
 )
 from cohorts._errors import BenchmarkError
+from cohorts._manifest_dates import interval_column
 from cohorts._manifest_options import ColumnOptions
 from cohorts._read_tables import RecordedTable, name_some
 
@@ -62,7 +63,7 @@ def choose_columns(
     occupied = set(taken)
     free = [column for column in table.columns if column not in occupied]
     judged = [column for column in free if column not in declared or not declared[column].kind]
-    dates = [column for column in judged if is_temporal(table.frame[column])]
+    dates = [column for column in judged if _holds_dates(column, table, declared)]
     ids = [one for one in judged if one not in dates and _looks_like_ids(table, one)]
     kept = [column for column in free if column not in {*ids, *dates}]
     notes = [
@@ -79,6 +80,7 @@ def build_modality(
     columns: Sequence[str],
     *,
     declared: Mapping[str, ColumnOptions],
+    references: pd.DataFrame | None = None,
 ) -> tuple[TabularModality | None, tuple[Note, ...]]:
     """Convert columns to the cells that `ColumnKind` describes.
 
@@ -92,6 +94,8 @@ def build_modality(
         Those to convert, in order; empty ones are left out.
     declared : mapping of str to ColumnOptions
         What inference need not find out.
+    references : DataFrame of object, optional
+        Columns that dates may count from, with the index of `table`; by default its own.
 
     Returns
     -------
@@ -103,29 +107,22 @@ def build_modality(
     Raises
     ------
     BenchmarkError
-        If a cell does not fit its declared kind, or a column holds dates.
+        If a cell does not fit its declared kind, or a column holds dates and is not declared
+        as one.
     """
+    references = table.frame if references is None else references
     filled = [column for column in columns if table.frame[column].notna().any()]
     empty = [column for column in columns if column not in filled]
     notes = [_listing("empty-columns", f"Left out of {name}, without any value:", empty, "warning")]
-    described = [
-        _describe(column, table, declared.get(column, ColumnOptions())) for column in filled
-    ]
+    built = {column: _build(column, table, declared, references) for column in filled}
+    described = tuple(column for column, _ in built.values())
     notes += [_slips(column, table) for column in described if _was_inferred(column, declared)]
     said = tuple(note for note in notes if note is not None)
     if not filled:
         return None, said
-    converted = {
-        column.name: convert_cells(
-            table.frame[column.name],
-            column,
-            decimal_comma=table.decimal_comma,
-            where=table.path.name,
-        )
-        for column in described
-    }
+    converted = {name: cells for name, (_, cells) in built.items()}
     frame = pd.DataFrame(converted, index=table.frame.index)
-    return TabularModality(name, tuple(described), frame), said
+    return TabularModality(name, described, frame), said
 
 
 def check_disjoint(modalities: Mapping[str, Sequence[str]]) -> None:
@@ -147,18 +144,43 @@ def check_disjoint(modalities: Mapping[str, Sequence[str]]) -> None:
             owner[column] = name
 
 
+def _build(
+    name: str,
+    table: RecordedTable,
+    declared: Mapping[str, ColumnOptions],
+    references: pd.DataFrame,
+) -> tuple[Column, pd.Series[Any]]:
+    """Describe one column and convert its cells."""
+    wanted = declared.get(name, ColumnOptions())
+    if wanted.kind == "date":
+        return interval_column(name, table, references, declared)
+    column = _describe(name, table, wanted)
+    cells = convert_cells(
+        table.frame[name], column, decimal_comma=table.decimal_comma, where=table.path.name
+    )
+    return column, cells
+
+
 def _describe(name: str, table: RecordedTable, declared: ColumnOptions) -> Column:
     cells = table.frame[name]
-    if declared.kind is None and is_temporal(cells):
+    if declared.kind is None and (declared.format or is_temporal(cells)):
         raise BenchmarkError(
             f"Column {name!r} of {table.path.name} holds dates or times, which are no features. "
-            "List it under exclude, or record a length of time (such as an age) as a number."
+            "List it under exclude, record a length of time (such as an age) as a number, or "
+            f"count from another date: columns: {{{name}: {{kind: date, since: COLUMN}}}}."
         )
     if declared.kind is None:
         kind = infer_kind(cells, decimal_comma=table.decimal_comma)
     else:
         kind = ColumnKind(declared.kind)
-    return Column(name, kind, declared.unit, declared.description, declared.separator)
+    return Column(
+        name, kind, declared.unit, declared.description, declared.separator, declared.order
+    )
+
+
+def _holds_dates(column: str, table: RecordedTable, declared: Mapping[str, ColumnOptions]) -> bool:
+    # A format may be declared for numbers that mean dates, such as 20240131.
+    return bool(declared.get(column, ColumnOptions()).format) or is_temporal(table.frame[column])
 
 
 def _was_inferred(column: Column, declared: Mapping[str, ColumnOptions]) -> bool:

@@ -10,9 +10,11 @@ from features._blocks import (
     FeatureText,
     register_extractor,
 )
-from features._cache import FeatureCache
+from features._cache import CacheKey, CacheWarning, FeatureCache
+from features._cache_upkeep import UNUSED_DAYS, CacheFile, list_files, prunable, remove_files
 from features._preprocess import CappedPCA, make_preprocessor
 from features._progress import progress_bar
+from features._scaling import SteadyScaler
 from features._sets import (
     FeatureSet,
     assemble,
@@ -40,9 +42,13 @@ from features import _embedding
 
 __all__ = [
     "EXTRACTORS",
+    "UNUSED_DAYS",
     "Backbone",
     "BlockKind",
     "BlockSchema",
+    "CacheFile",
+    "CacheKey",
+    "CacheWarning",
     "CappedPCA",
     "FeatureBlock",
     "FeatureCache",
@@ -50,6 +56,7 @@ __all__ = [
     "FeatureSet",
     "FeatureText",
     "ImagingOptions",
+    "SteadyScaler",
     "TabularEncoder",
     "_embedding",
     "assemble",
@@ -60,13 +67,16 @@ __all__ = [
     "decode_image",
     "decode_mask",
     "extraction_s",
+    "list_files",
     "load_pixels",
     "make_preprocessor",
     "normalise_pixels",
     "prepare_image",
     "progress_bar",
+    "prunable",
     "radiomics",
     "register_extractor",
+    "remove_files",
     "resize_image",
     "select_sets",
     "skipped_sets",

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from features._blocks import BlockSchema
+from features._scaling import SteadyScaler
 from features._tabular import TabularEncoder
 
 __all__ = ["CappedPCA", "make_preprocessor"]
@@ -110,4 +111,4 @@ def _number_steps(n_columns: int, scale: bool, n_components: int, random_state: 
     if n_columns > WIDE_BLOCK:
         components = CappedPCA(n_components, random_state=random_state)
         return make_pipeline(impute, StandardScaler(), components)
-    return make_pipeline(impute, StandardScaler()) if scale else make_pipeline(impute)
+    return make_pipeline(impute, SteadyScaler()) if scale else make_pipeline(impute)

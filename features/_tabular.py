@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cohorts import Column, ColumnKind
+from features._scaling import SteadyScaler
+from features._tabular_cells import (
+    as_categories,
+    as_floats,
+    as_ranks,
+    as_truth,
+    frequent_labels,
+    infer_kind,
+    label_matrix,
+)
+from features._tabular_names import MISSING_SUFFIX, category_suffix, describe_output, label_suffix
 
 __all__ = ["TabularEncoder"]
 
@@ -24,14 +34,17 @@ _MARK = "\x1f"
 
 
 class TabularEncoder(TransformerMixin, BaseEstimator):
-    """Encode numeric, categorical, boolean and multi-label columns as floats.
+    """Encode numeric, ordinal, categorical, boolean and multi-label columns as floats.
 
-    Numeric columns are imputed with the median and standardised; boolean columns are
-    imputed with the mode; categorical columns become one column per category, multi-label
-    columns one per label. Missing values are kept visible: numeric and boolean columns
-    gain an indicator, categorical ones a category of their own, multi-label ones a
-    ``missing`` label (each only where training data have missing values). Categories and
-    labels rarer than `min_frequency` are pooled or dropped, and unseen ones count as such.
+    Numeric columns are imputed with the median and brought to one scale by `SteadyScaler`,
+    which neither skew nor a slip can distort; ordinal columns become ranks, imputed with
+    the median one and standardised; boolean columns are imputed with the mode; categorical
+    columns become one column per category, multi-label columns one per label. Missing
+    values are kept visible: numeric, ordinal and boolean columns gain an indicator,
+    categorical ones a category of their own, multi-label ones a ``missing`` label (each
+    only where training data have missing values). Categories and labels rarer than
+    `min_frequency` are pooled or dropped, and unseen ones count as such; a level outside
+    the declared order counts as missing.
 
     Parameters
     ----------
@@ -39,7 +52,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         Kind of each column of `X`, in order. By default numeric where every value can be
         read as a number, else categorical.
     scale : bool, default=True
-        Standardise numeric columns to zero mean and unit variance. Trees need it not.
+        Bring numbers and ranks to zero mean and unit variance. Trees need it not, and get
+        the values as recorded and the ranks 0, 1, 2 and so on.
     min_frequency : int, default=3
         Least number of training cases for a category or label to have its own column.
 
@@ -89,6 +103,9 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         values = validate_data(self, X, dtype=None, ensure_all_finite="allow-nan")
         self.kinds_ = self._resolve_kinds(values)
         self._fit_numbers(values)
+        self._fit_ranks(values)
+        self._fit_booleans(values)
+        self._fit_missing(values)
         self._fit_categories(values)
         self._fit_labels(values)
         self._name_outputs()
@@ -109,12 +126,12 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         values = validate_data(self, X, dtype=None, ensure_all_finite="allow-nan", reset=False)
-        parts = [self._transform_numbers(values)]
+        parts = [self._transform_numbers(values), self._transform_missing(values)]
         if self._categorical:
-            encoded = self._one_hot.transform(_as_categories(values[:, self._categorical]))
+            encoded = self._one_hot.transform(as_categories(values[:, self._categorical]))
             parts.append(np.asarray(encoded, dtype=np.float64))
         parts += [
-            _label_matrix(values[:, position], labels, self._separator(position))
+            label_matrix(values[:, position], labels, self._separator(position))
             for position, labels in zip(self._multi_label, self._labels, strict=True)
         ]
         return np.hstack(parts)
@@ -133,6 +150,79 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
             [f"{names[position]}{suffix}" for position, suffix in self._outputs], dtype=object
         )
 
+    def fold_to_sources(self, values: ArrayLike, *, axis: int = -1) -> NDArray[np.float64]:
+        """Sum the values of encoded columns over the recorded column behind them.
+
+        For what adds up over columns, such as SHAP values: the sum over all columns stays.
+
+        Parameters
+        ----------
+        values : array-like with n_outputs entries along `axis`
+            One value for each encoded column, of a case, a class, or whatever else.
+        axis : int, default=-1
+            Along which encoded columns stand.
+
+        Returns
+        -------
+        ndarray with n_columns entries along `axis`
+            In the order of the columns that `fit` saw.
+
+        Raises
+        ------
+        ValueError
+            If there are not as many values as encoded columns.
+
+        Examples
+        --------
+        >>> X = [["a"], ["b"], ["a"]]
+        >>> TabularEncoder(min_frequency=1).fit(X).fold_to_sources([0.5, -0.2]).tolist()
+        [0.3]
+        """
+        check_is_fitted(self)
+        moved = np.moveaxis(np.asarray(values, dtype=np.float64), axis, 0)
+        if len(moved) != len(self._outputs):
+            raise ValueError(
+                f"{len(moved)} values are given along axis {axis}, but {len(self._outputs)} "
+                "columns are encoded."
+            )
+        folded = np.zeros((self.n_features_in_, *moved.shape[1:]))
+        np.add.at(folded, [position for position, _ in self._outputs], moved)
+        return np.moveaxis(folded, 0, axis)
+
+    def dictionary(self) -> pd.DataFrame:
+        """Say of every encoded column where it comes from and how it was made.
+
+        Returns
+        -------
+        DataFrame of shape (n_outputs, 6)
+            ``feature`` (the encoded column), ``source`` (the recorded one), ``kind`` (of the
+            source), ``unit`` (of the values as encoded; "" where they have none any more),
+            ``description`` (of the source) and ``encoding`` (how it was made, in words).
+
+        Examples
+        --------
+        >>> encoder = TabularEncoder(min_frequency=1).fit([["a"], ["b"], ["a"]])
+        >>> encoder.dictionary()[["feature", "source", "encoding"]].values.tolist()
+        [['x0: a', 'x0', '1 where it is a, else 0'], ['x0: b', 'x0', '1 where it is b, else 0']]
+        """
+        check_is_fitted(self)
+        rows = []
+        for name, (position, suffix) in zip(
+            self.get_feature_names_out(), self._outputs, strict=True
+        ):
+            kind, column = self.kinds_[position], self.columns and self.columns[position]
+            rows.append(
+                {
+                    "feature": name,
+                    "source": self._input_names(None)[position],
+                    "kind": kind.value,
+                    "description": column.description if column else "",
+                    **describe_output(kind, suffix, column=column or None, scale=self.scale),
+                }
+            )
+        names = ["feature", "source", "kind", "unit", "description", "encoding"]
+        return pd.DataFrame(rows, columns=names)
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -142,7 +232,7 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     def _resolve_kinds(self, values: NDArray[Any]) -> list[ColumnKind]:
         if self.columns is None:
-            return [_infer_kind(values[:, position]) for position in range(values.shape[1])]
+            return [infer_kind(values[:, position]) for position in range(values.shape[1])]
         if len(self.columns) != values.shape[1]:
             raise ValueError(
                 f"{len(self.columns)} columns are declared, but X has {values.shape[1]}."
@@ -154,27 +244,56 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
 
     def _fit_numbers(self, values: NDArray[Any]) -> None:
         self._numeric = self._positions(ColumnKind.NUMERIC)
-        self._boolean = self._positions(ColumnKind.BOOLEAN)
-        numeric, boolean = _as_floats(values, self._numeric), _as_floats(values, self._boolean)
+        self._median, self._scaler = None, None
         if self._numeric:
             # A column with no value at all in this training part becomes a constant zero.
             self._median = SimpleImputer(strategy="median", keep_empty_features=True)
-            imputed = self._median.fit_transform(numeric)
-            self._scaler = StandardScaler(with_mean=self.scale, with_std=self.scale).fit(imputed)
+            imputed = self._median.fit_transform(as_floats(values, self._numeric))
+            self._scaler = SteadyScaler().fit(imputed) if self.scale else None
+
+    def _fit_ranks(self, values: NDArray[Any]) -> None:
+        self._ordinal = self._positions(ColumnKind.ORDINAL)
+        self._middle, self._rank_scaler = None, None
+        if self._ordinal:
+            self._middle = SimpleImputer(strategy="median", keep_empty_features=True)
+            imputed = self._middle.fit_transform(self._ranks(values))
+            self._rank_scaler = StandardScaler().fit(imputed) if self.scale else None
+
+    def _fit_booleans(self, values: NDArray[Any]) -> None:
+        self._boolean = self._positions(ColumnKind.BOOLEAN)
+        self._mode = None
         if self._boolean:
             self._mode = SimpleImputer(strategy="most_frequent", keep_empty_features=True)
-            self._mode.fit(boolean)
-        both = np.hstack([numeric, boolean])
-        self._flagged = np.flatnonzero(np.isnan(both).any(axis=0)).tolist()
+            self._mode.fit(as_truth(values, self._boolean))
+
+    def _fit_missing(self, values: NDArray[Any]) -> None:
+        missing = np.isnan(np.hstack(self._recorded(values)))
+        self._flagged = np.flatnonzero(missing.any(axis=0)).tolist()
+
+    def _recorded(self, values: NDArray[Any]) -> list[NDArray[np.float64]]:
+        """Return numbers, ranks and truth values with NaN where missing."""
+        return [
+            as_floats(values, self._numeric),
+            self._ranks(values),
+            as_truth(values, self._boolean),
+        ]
+
+    def _ranks(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        columns = [as_ranks(values[:, one], self._order(one)) for one in self._ordinal]
+        return np.asarray(columns, dtype=np.float64).reshape(len(self._ordinal), len(values)).T
 
     def _transform_numbers(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        numeric, boolean = _as_floats(values, self._numeric), _as_floats(values, self._boolean)
-        missing = np.isnan(np.hstack([numeric, boolean]))[:, self._flagged]
-        if self._numeric:
-            numeric = self._scaler.transform(self._median.transform(numeric))
-        if self._boolean:
-            boolean = self._mode.transform(boolean)
-        return np.hstack([numeric, boolean, missing.astype(np.float64)])
+        steps = ((self._median, self._scaler), (self._middle, self._rank_scaler), (self._mode,))
+        parts = self._recorded(values)
+        for index, fitted in enumerate(steps):
+            for step in fitted:
+                if step is not None:
+                    parts[index] = step.transform(parts[index])
+        return np.hstack(parts)
+
+    def _transform_missing(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        missing = np.isnan(np.hstack(self._recorded(values)))
+        return missing[:, self._flagged].astype(np.float64)
 
     def _fit_categories(self, values: NDArray[Any]) -> None:
         self._categorical = self._positions(ColumnKind.CATEGORICAL)
@@ -183,12 +302,12 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
                 handle_unknown="infrequent_if_exist",
                 min_frequency=self.min_frequency,
                 sparse_output=False,
-            ).fit(_as_categories(values[:, self._categorical]))
+            ).fit(as_categories(values[:, self._categorical]))
 
     def _fit_labels(self, values: NDArray[Any]) -> None:
         self._multi_label = self._positions(ColumnKind.MULTI_LABEL)
         self._labels = [
-            _frequent_labels(values[:, position], self._separator(position), self.min_frequency)
+            frequent_labels(values[:, position], self._separator(position), self.min_frequency)
             for position in self._multi_label
         ]
 
@@ -196,17 +315,21 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         # Multi-label columns are always declared: inference never guesses a separator.
         return self.columns[position].separator if self.columns is not None else "&"
 
+    def _order(self, position: int) -> tuple[str, ...]:
+        # So are ordinal columns.
+        return self.columns[position].order if self.columns is not None else ()
+
     def _name_outputs(self) -> None:
-        numbers = [*self._numeric, *self._boolean]
+        numbers = [*self._numeric, *self._ordinal, *self._boolean]
         outputs = [(position, "") for position in numbers]
-        outputs += [(numbers[flag], " missing") for flag in self._flagged]
+        outputs += [(numbers[flag], MISSING_SUFFIX) for flag in self._flagged]
         if self._categorical:
             marked = [f"{position}{_MARK}" for position in self._categorical]
             for name in self._one_hot.get_feature_names_out(marked):
                 marked_position, category = str(name).split(_MARK, 1)
-                outputs.append((int(marked_position), f": {_category_name(category)}"))
+                outputs.append((int(marked_position), category_suffix(category)))
         for position, labels in zip(self._multi_label, self._labels, strict=True):
-            outputs += [(position, f": {label or 'missing'}") for label in labels]
+            outputs += [(position, label_suffix(label)) for label in labels]
         self._outputs = outputs
         names = self._input_names(None)
         self.source_columns_ = [str(names[position]) for position, _ in outputs]
@@ -226,47 +349,3 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         if known is not None:
             return np.asarray(known, dtype=object)
         return np.asarray([f"x{i}" for i in range(self.n_features_in_)], dtype=object)
-
-
-def _infer_kind(values: NDArray[Any]) -> ColumnKind:
-    try:
-        values.astype(np.float64)
-    except (TypeError, ValueError):
-        return ColumnKind.CATEGORICAL
-    return ColumnKind.NUMERIC
-
-
-def _as_floats(values: NDArray[Any], positions: list[int]) -> NDArray[np.float64]:
-    return np.asarray(values[:, positions], dtype=np.float64)
-
-
-def _as_categories(values: NDArray[Any]) -> NDArray[np.object_]:
-    categories = values.astype(object)
-    missing = pd.isna(categories)
-    categories[~missing] = [str(value) for value in categories[~missing]]
-    categories[missing] = np.nan
-    return categories
-
-
-def _category_name(category: str) -> str:
-    # The encoder joins position and category with an underscore.
-    name = category.removeprefix("_")
-    return {"nan": "missing", "infrequent_sklearn": "rare"}.get(name, name)
-
-
-def _split_labels(cell: Any, separator: str) -> tuple[str, ...]:
-    """Labels of one cell; missing is the empty label, which no recorded label can be."""
-    if pd.isna(cell):
-        return ("",)
-    return tuple(label for part in str(cell).split(separator) if (label := part.strip()))
-
-
-def _frequent_labels(cells: NDArray[Any], separator: str, min_frequency: int) -> list[str]:
-    counts = Counter(label for cell in cells for label in set(_split_labels(cell, separator)))
-    return sorted(label for label, count in counts.items() if count >= min_frequency)
-
-
-def _label_matrix(cells: NDArray[Any], labels: list[str], separator: str) -> NDArray[np.float64]:
-    found = [set(_split_labels(cell, separator)) for cell in cells]
-    matrix = [[float(label in row) for label in labels] for row in found]
-    return np.asarray(matrix, dtype=np.float64).reshape(len(cells), len(labels))

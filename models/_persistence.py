@@ -24,6 +24,7 @@ TRUSTED_TYPES = (
     "cohorts._cohort.Column",
     "cohorts._cohort.ColumnKind",
     "features._preprocess.CappedPCA",
+    "features._scaling.SteadyScaler",
     "features._tabular.TabularEncoder",
     "models._stacking.BlockStackingClassifier",
     "models.classical._neural.FixedLengthMLP",

@@ -24,6 +24,7 @@ SCHEMA_VERSION = 1
 TRUSTED_TYPES = (
     "cohorts._cohort.Column",
     "cohorts._cohort.ColumnKind",
+    "features._scaling.SteadyScaler",
     "features._tabular.TabularEncoder",
     "numpy.dtype",
 )
@@ -106,15 +107,14 @@ def _n_tabular(classifier: FusionNetworkClassifier) -> int:
     return 0 if encoder is None else len(encoder.get_feature_names_out())
 
 
-def _column_as_dict(column: Column) -> dict[str, str]:
-    return {
-        "name": column.name,
-        "kind": column.kind.value,
-        "unit": column.unit,
-        "description": column.description,
-        "separator": column.separator,
-    }
+def _column_as_dict(column: Column) -> dict[str, Any]:
+    return asdict(column) | {"kind": column.kind.value, "order": list(column.order)}
 
 
 def _columns(stored: list[dict[str, Any]]) -> tuple[Column, ...]:
-    return tuple(Column(**{**one, "kind": ColumnKind(one["kind"])}) for one in stored)
+    def column(one: dict[str, Any]) -> Column:
+        # Files of earlier versions have no order.
+        order = tuple(one.get("order", ()))
+        return Column(**one | {"kind": ColumnKind(one["kind"]), "order": order})
+
+    return tuple(map(column, stored))

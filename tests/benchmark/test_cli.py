@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 from benchmark.cli import main
+from features import CacheWarning
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,6 +66,17 @@ def study(tmp_path: Path, monkeypatch) -> Path:
         "final_models: none\n"
     )
     return tmp_path
+
+
+def test_a_run_goes_on_without_a_cache_that_can_be_written(study, monkeypatch, capsys):
+    """One sentence on stderr says so, and the run ends as it would have."""
+    monkeypatch.setenv("SONOBENCH_CACHE", str(study / "patients.csv" / "cache"))
+    flags = ["--features", "radiomics", "--models", "dummy", "--jobs", "1", "--out", "out"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", CacheWarning)
+        assert main(["run", "run.yaml", *flags]) == 0
+    assert capsys.readouterr().err.count("benchmark: WARNING: The feature cache") == 1
+    assert (study / "out" / "leaderboard.html").is_file()
 
 
 def edit(study: Path, column: str, row: int, value: object) -> None:

@@ -147,6 +147,21 @@ def test_masks_and_pixel_size(tree):
     ]
 
 
+def test_categories_of_suspicion_are_ordered(tree, tmp_path_factory):
+    """BI-RADS rises from 1 over 4a to 5; 0 (incomplete) has no place in that order."""
+    (late,) = (
+        one
+        for one in load(tree, include_post_diagnosis=True).tables
+        if one.name == "post_diagnosis"
+    )
+    (birads,) = (one for one in late.columns if one.name == "BIRADS")
+    assert birads.order == ("1", "2", "3", "4a", "4b", "4c", "5")
+    assert set(late.table["BIRADS"]) <= set(birads.order)
+    other = write(tmp_path_factory.mktemp("other"), [row(1), row(2, BIRADS="0")])
+    with pytest.raises(BenchmarkError, match=r"case '2' has '0' in BIRADS, which is none of 1, 2"):
+        load(other, include_post_diagnosis=True)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -159,3 +159,38 @@ def test_text_is_written_as_a_person_would():
         "0.25",
         "a",
     ]
+
+
+ORDERED = Column("density", ColumnKind.ORDINAL, order=("1", "2a", "2b"))
+
+
+def test_levels_are_kept_as_text_of_the_declared_order():
+    """A level stays its name, a number is written as the level it is, missing stays missing."""
+    assert convert_cells(cells("2a", 1.0, NAN, 1), ORDERED).fillna("").tolist() == [
+        "2a",
+        "1",
+        "",
+        "1",
+    ]
+
+
+def test_a_level_outside_the_declared_order_is_named():
+    """The message has column, table, row, value, how many others, and the order."""
+    message = (
+        r"Column 'density' of t\.csv is declared ordinal, but row 3 holds '2A', and 1 other "
+        r"row\(s\) likewise, which is not in its order 1 < 2a < 2b\. Correct the cells, add"
+    )
+    with pytest.raises(BenchmarkError, match=message):
+        convert_cells(cells("1", "2A", "2b", "3"), ORDERED, where="t.csv")
+
+
+@pytest.mark.parametrize("order", [(), ("A",), ("A", "B", "A")])
+def test_an_order_has_two_or_more_different_levels(order):
+    """An ordinal column without an order cannot be made."""
+    with pytest.raises(ValueError, match="no order of two or more levels"):
+        Column("density", ColumnKind.ORDINAL, order=order)
+
+
+def test_an_order_is_never_inferred():
+    """Levels that look ordered to a person are categories until someone says so."""
+    assert infer_kind(cells("low", "mid", "high")) is ColumnKind.CATEGORICAL

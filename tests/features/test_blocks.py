@@ -194,18 +194,6 @@ def test_content_is_the_key(small_cohort, tmp_path):
     assert cache.key(replace(record, spacing_mm=None), extractor="e", settings={"a": 1}) != key
 
 
-def test_a_damaged_entry_is_computed_again(tmp_path):
-    """A truncated cache file counts as absent, and is removed."""
-    cache = FeatureCache(tmp_path)
-    cache.store("abcd", np.arange(5.0))
-    (path,) = tmp_path.rglob("*.npy")
-    path.write_bytes(path.read_bytes()[:-10])
-    assert cache.load("abcd") is None
-    assert not list(tmp_path.rglob("*.npy"))
-    cache.store("abcd", np.arange(5.0))
-    assert cache.load("abcd").tolist() == [0, 1, 2, 3, 4]
-
-
 def without_masks(cohort: Cohort, n: int) -> Cohort:
     records = [
         tuple(replace(one, masks=()) for one in images) if row < n else images

@@ -1,0 +1,143 @@
+"""Date columns of a manifest: the time to another date becomes a number."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from cohorts._cohort import Column, ColumnKind
+from cohorts._dates import intervals, parse_iso, read_dates
+from cohorts._errors import BenchmarkError
+from cohorts._manifest_options import ColumnOptions, ManifestOptions
+from cohorts._read_tables import RecordedTable, unknown_column
+
+__all__ = ["check_references", "interval_column", "with_references"]
+
+
+def check_references(options: ManifestOptions, known: Sequence[str], *, where: str) -> None:
+    """Check that every `since` is a column or a date, and known before the diagnosis.
+
+    Parameters
+    ----------
+    options : ManifestOptions
+        With the declared date columns.
+    known : sequence of str
+        All columns of all tables.
+    where : str
+        The manifest, for the message.
+
+    Raises
+    ------
+    BenchmarkError
+        Naming the column and what `since` may be.
+    """
+    for name, since in _references(options.columns).items():
+        if since in options.post_diagnosis:
+            raise BenchmarkError(
+                f"Column {name!r} counts from {since!r}, which is listed under post_diagnosis: "
+                f"the time to it is known only after the diagnosis. Exclude {name!r}, or give "
+                "another date as since."
+            )
+        if since not in known and parse_iso(since) is None:
+            place = f"{where} (columns.{name}.since, which may also be a date like 2024-01-31)"
+            raise unknown_column(since, known, where=place)
+
+
+def with_references(
+    table: RecordedTable,
+    ids: Sequence[str],
+    main: RecordedTable,
+    cases: Sequence[str],
+    declared: Mapping[str, ColumnOptions],
+) -> pd.DataFrame:
+    """Return the columns that intervals of a table may count from.
+
+    Parameters
+    ----------
+    table : RecordedTable
+        A joined table, or the manifest itself.
+    ids : sequence of str
+        Case id of each of its rows.
+    main : RecordedTable
+        The manifest, whose dates a joined table may refer to.
+    cases : sequence of str
+        Case id of each row of the manifest.
+    declared : mapping of str to ColumnOptions
+        Column -> what is declared of it.
+
+    Returns
+    -------
+    DataFrame of object
+        Indexed as `table`.
+    """
+    lent = [
+        since
+        for since in dict.fromkeys(_references(declared).values())
+        if since in main.columns and since not in table.columns
+    ]
+    rows = {case: row for row, case in zip(main.frame.index, cases, strict=True)}
+    borrowed = main.frame.loc[[rows[case] for case in ids], lent].set_axis(table.frame.index)
+    return pd.concat([table.frame, borrowed], axis=1)
+
+
+def interval_column(
+    name: str,
+    table: RecordedTable,
+    references: pd.DataFrame,
+    declared: Mapping[str, ColumnOptions],
+) -> tuple[Column, pd.Series[float]]:
+    """Turn a column of dates into the time between each and its reference.
+
+    Parameters
+    ----------
+    name : str
+        The column, declared as a date.
+    table : RecordedTable
+        Its table.
+    references : DataFrame of object
+        As `with_references` returns it.
+    declared : mapping of str to ColumnOptions
+        Column -> what is declared of it; of the reference, its format.
+
+    Returns
+    -------
+    column : Column
+        Numeric, in the declared unit; its description says what is counted.
+    length : Series of float
+        Indexed as `table`, not negative.
+
+    Raises
+    ------
+    BenchmarkError
+        If a cell is no date, or an interval is negative or absurd.
+    """
+    wanted = declared[name]
+    where, since, unit = table.path.name, str(wanted.since), wanted.unit or "years"
+    dates = read_dates(table.frame[name], name=name, form=wanted.format, where=where)
+    if since in references.columns:
+        form = declared.get(since, ColumnOptions()).format
+        others = read_dates(references[since], name=since, form=form, where=where)
+    else:
+        others = _fixed(since, name, dates, where)
+    length, backwards = intervals(dates, others, name=name, unit=unit, where=where)
+    ends = (name, since) if backwards else (since, name)
+    counted = f"{unit} from {ends[0]} to {ends[1]}"
+    said = f"{wanted.description} ({counted})" if wanted.description else counted
+    return Column(name, ColumnKind.NUMERIC, unit, said), length
+
+
+def _fixed(since: str, name: str, dates: pd.Series[Any], where: str) -> pd.Series[Any]:
+    day: dt.date | None = parse_iso(since)
+    if day is None:
+        raise BenchmarkError(
+            f"Column {name!r} of {where} counts from {since!r}, which is in neither this table nor "
+            "the manifest. Add the column there, or give a date like 2024-01-31."
+        )
+    return pd.Series([day] * len(dates), index=dates.index, dtype=object)
+
+
+def _references(declared: Mapping[str, ColumnOptions]) -> dict[str, str]:
+    return {name: one.since for name, one in declared.items() if one.since is not None}

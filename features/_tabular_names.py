@@ -1,0 +1,81 @@
+"""What encoded columns are called, and how each was made, in words."""
+
+from __future__ import annotations
+
+from cohorts import Column, ColumnKind
+
+__all__ = ["MISSING_SUFFIX", "category_suffix", "describe_output", "label_suffix"]
+
+# An indicator beside a number, and a category or label of its own.
+MISSING_SUFFIX = " missing"
+MISSING = "missing"
+RARE = "rare"
+
+# What scikit-learn's one-hot encoder calls the two.
+NAMES = {"nan": MISSING, "infrequent_sklearn": RARE}
+
+
+def category_suffix(category: str) -> str:
+    """Return what follows the source in the name of a category's column.
+
+    Parameters
+    ----------
+    category : str
+        As the one-hot encoder writes it, after the underscore that it joins with.
+
+    Examples
+    --------
+    >>> category_suffix("_left"), category_suffix("_nan")
+    (': left', ': missing')
+    """
+    name = category.removeprefix("_")
+    return f": {NAMES.get(name, name)}"
+
+
+def label_suffix(label: str) -> str:
+    """Return what follows the source in the name of a label's column; "" is missing."""
+    return f": {label or MISSING}"
+
+
+def describe_output(
+    kind: ColumnKind, suffix: str, *, column: Column | None, scale: bool
+) -> dict[str, str]:
+    """Return the unit of an encoded column and how it was made.
+
+    Parameters
+    ----------
+    kind : ColumnKind
+        Of its source.
+    suffix : str
+        What follows the source in its name.
+    column : Column or None
+        Its source, where it was declared.
+    scale : bool
+        Whether numbers and ranks are standardised.
+
+    Returns
+    -------
+    dict of str to str
+        ``unit``, empty where the values have none any more, and ``encoding``.
+    """
+    unit = column.unit if column is not None and kind is ColumnKind.NUMERIC else ""
+    if suffix:
+        return {"unit": "", "encoding": _indicator(kind, suffix)}
+    if kind is ColumnKind.NUMERIC:
+        scaled = "straightened where skewed, then standardised"
+        return {"unit": "" if scale else unit, "encoding": scaled if scale else "as recorded"}
+    if kind is ColumnKind.ORDINAL:
+        order = " < ".join(column.order) if column is not None else ""
+        return {"unit": "", "encoding": f"rank in {order}" + (", standardised" if scale else "")}
+    return {"unit": "", "encoding": "1 for yes, 0 for no"}
+
+
+def _indicator(kind: ColumnKind, suffix: str) -> str:
+    value = suffix.removeprefix(": ")
+    if suffix == MISSING_SUFFIX or value == MISSING:
+        return "1 where it is missing, else 0"
+    if kind is ColumnKind.MULTI_LABEL:
+        return f"1 where {value} is among its labels, else 0"
+    if value == RARE:
+        return "1 where it is one of the rare categories, else 0"
+    return f"1 where it is {value}, else 0"

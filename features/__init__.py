@@ -1,6 +1,5 @@
 """Patients to numbers: feature blocks, extractors, encoders and the cache."""
 
-from features._backbones import Backbone, create_backbone, normalise_pixels
 from features._blocks import (
     EXTRACTORS,
     BlockKind,
@@ -22,6 +21,7 @@ from features._sets import (
     select_sets,
 )
 from features._tabular import TabularEncoder
+from features.backbones import Backbone, create_backbone, normalise_pixels
 from features.imaging import (
     ImagingOptions,
     decode_image,

@@ -15,10 +15,10 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from cohorts import ImageModality, ImageRecord
-from features._backbones import Backbone, create_backbone, normalise_pixels
 from features._blocks import FeatureBlock, FeatureExtractor, register_extractor
 from features._cache import FeatureCache
 from features._per_image import NamedFeature, extract_records, image_block
+from features.backbones import Backbone, create_backbone, normalise_pixels
 from features.imaging import ImagingOptions, prepare_image, resize_image
 
 __all__: list[str] = []

@@ -34,7 +34,7 @@ from features.imaging import (
 # importing registers the extractors, in the order of listings
 # isort: off
 from features import radiomics
-from features import _embedding
+from features import embedding
 
 __all__ = [
     "EXTRACTORS",
@@ -48,7 +48,6 @@ __all__ = [
     "FeatureSet",
     "ImagingOptions",
     "TabularEncoder",
-    "_embedding",
     "assemble",
     "available_sets",
     "block_kinds",
@@ -56,6 +55,7 @@ __all__ = [
     "create_backbone",
     "decode_image",
     "decode_mask",
+    "embedding",
     "extraction_s",
     "load_pixels",
     "make_preprocessor",

@@ -1,6 +1,5 @@
 """Patients to numbers: feature blocks, extractors, encoders and the cache."""
 
-from features._backbones import Backbone, create_backbone, normalise_pixels
 from features._blocks import (
     EXTRACTORS,
     BlockKind,
@@ -26,6 +25,7 @@ from features._sets import (
     skipped_sets,
 )
 from features._tabular import TabularEncoder
+from features.backbones import Backbone, create_backbone, normalise_pixels
 from features.imaging import (
     ImagingOptions,
     decode_image,
@@ -38,7 +38,7 @@ from features.imaging import (
 # importing registers the extractors, in the order of listings
 # isort: off
 from features import radiomics
-from features import _embedding
+from features import embedding
 
 __all__ = [
     "EXTRACTORS",
@@ -58,7 +58,6 @@ __all__ = [
     "ImagingOptions",
     "SteadyScaler",
     "TabularEncoder",
-    "_embedding",
     "assemble",
     "available_sets",
     "block_kinds",
@@ -66,6 +65,7 @@ __all__ = [
     "create_backbone",
     "decode_image",
     "decode_mask",
+    "embedding",
     "extraction_s",
     "list_files",
     "load_pixels",

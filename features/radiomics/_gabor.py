@@ -195,7 +195,7 @@ def _magnitude(real: Grey, imaginary: Grey) -> Grey:
     # Not OpenCV's magnitude, whose last bits depend on where in memory the arrays lie.
     squared = real * real
     squared += imaginary * imaginary
-    return np.sqrt(squared, out=squared)
+    return np.asarray(np.sqrt(squared, out=squared))
 
 
 def _mean_and_sd(values: Grey, counted: NDArray[np.uint8]) -> tuple[float, float]:

@@ -6,14 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import safetensors.torch
-import timm
 import torch
 from sklearn.base import clone
 from sklearn.metrics import log_loss
 from torch import nn
 
-from cohorts import BenchmarkError
 from features import FeatureCache, assemble, build_blocks, create_backbone
 from models.networks import FusionNetworkClassifier, _classifiers
 from models.networks._modules import FusionHeads, FusionNetwork, augmented
@@ -193,73 +190,3 @@ def test_a_small_training_part_trains_without_early_stopping(data):
     assert [note.code for note in network.notes_] == ["random-weights", "no-early-stopping"]
     assert len(network.history_) == 4
     assert all(epoch["valid_loss"] is None for epoch in network.history_)
-
-
-@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-def test_weights_come_from_a_file(tmp_path, suffix):
-    """A state dict saved by timm, with its head, is loaded and identified by its hash."""
-    source = timm.create_model("resnet10t", num_classes=7)
-    path = tmp_path / f"weights{suffix}"
-    if suffix == ".pth":
-        torch.save(source.state_dict(), path)
-    else:
-        safetensors.torch.save_file(source.state_dict(), path)
-    backbone = create_backbone("resnet10t", weights=str(path), random_state=0)
-    assert backbone.weights_id.startswith("file:")
-    assert not backbone.is_random
-    assert backbone.notes == ()
-    loaded = dict(backbone.module.named_parameters())
-    assert all(
-        torch.equal(loaded[name], p) for name, p in source.named_parameters() if "fc" not in name
-    )
-
-
-def test_a_file_that_does_not_fit_is_refused(tmp_path):
-    """Weights of another model, or no weights at all."""
-    other = tmp_path / "other.safetensors"
-    safetensors.torch.save_file({"a": torch.zeros(2)}, other)
-    with pytest.raises(BenchmarkError, match=r"does not fit backbone 'resnet10t': \d+ tensors"):
-        create_backbone("resnet10t", weights=str(other), random_state=0)
-    broken = tmp_path / "broken.pth"
-    broken.write_bytes(b"junk")
-    with pytest.raises(BenchmarkError, match=r"broken\.pth holds no weights of 'resnet10t'"):
-        create_backbone("resnet10t", weights=str(broken), random_state=0)
-
-
-def test_a_weights_file_runs_no_code(tmp_path):
-    """A pickled object in a .pth file is not unpickled."""
-
-    class Payload:
-        def __reduce__(self):
-            return (open, (str(tmp_path / "owned"), "w"))
-
-    torch.save({"state_dict": Payload()}, tmp_path / "evil.pth")
-    with pytest.raises(BenchmarkError, match="holds no weights"):
-        create_backbone("resnet10t", weights=str(tmp_path / "evil.pth"), random_state=0)
-    assert not (tmp_path / "owned").exists()
-
-
-def test_without_the_hub_weights_are_random_and_said(monkeypatch):
-    """Out of reach: random weights under a warning, or an error where pretrained was demanded."""
-    from features import _backbones
-
-    monkeypatch.setattr(_backbones, "_hub_weights", lambda _: None)
-    backbone = create_backbone("resnet10t", weights="auto", random_state=0)
-    assert backbone.is_random
-    assert [(note.code, note.severity) for note in backbone.notes] == [
-        ("random-weights", "warning")
-    ]
-    with pytest.raises(BenchmarkError, match="hub is out of reach and the local cache has none"):
-        create_backbone("resnet10t", weights="pretrained", random_state=0)
-
-
-def test_hub_weights_are_used_where_they_can_be_had(monkeypatch):
-    """With the hub within reach its weights are loaded, named and not warned about."""
-    from features import _backbones
-
-    state = timm.create_model("resnet10t", num_classes=0).state_dict()
-    monkeypatch.setattr(_backbones, "_hub_weights", lambda _: state)
-    backbone = create_backbone("resnet10t", weights="auto", random_state=0)
-    assert backbone.weights_id.startswith("hub:")
-    assert backbone.notes == ()
-    assert torch.equal(next(backbone.module.parameters()), state["conv1.0.weight"])

@@ -1,35 +1,24 @@
-"""Image backbones: any timm model with its weights, and a compact one of our own."""
+"""Backbones by name: any timm model, and a compact one of our own."""
 
 from __future__ import annotations
 
-import hashlib
-import socket
-from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
-from unittest import mock
-from urllib.parse import urlsplit
 
-import numpy as np
-import safetensors.torch
 import timm
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from cohorts import BenchmarkError, Note, unknown_name
+from features.backbones._weights import hub_weights, load_checkpoint, load_file
 
-__all__ = ["Backbone", "create_backbone", "normalise_pixels"]
+__all__ = ["Backbone", "create_backbone"]
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+# What is not a path.
+NAMED_WEIGHTS = ("auto", "pretrained", "random")
 
 COMPACT_CHANNELS = (16, 32, 64, 128)
-
-# A hub that does not answer within this time is taken as out of reach: its own client would
-# retry for most of a minute.
-HUB_TIMEOUT_S = 3.0
 
 ASKED_FOR = (
     "The backbone {name} has random weights, as the config asks. Rows that use it say nothing "
@@ -39,6 +28,10 @@ OUT_OF_REACH = (
     "Pretrained weights of {name} could not be had (no connection to the hub, and none in the "
     "local cache), so the backbone has random weights. Rows that use it say nothing about a "
     "pretrained {name}; name a weights file to change that."
+)
+FINE_TUNED = (
+    "The backbone was fine-tuned on the labels of the patients of another run. Rows that use it "
+    "are honest only if none of the patients here were among them."
 )
 
 
@@ -52,9 +45,10 @@ class Backbone(NamedTuple):
     n_features : int
         Width of the output.
     notes : tuple of Note
-        A warning where a timm model has random weights.
+        A warning where a timm model has random weights, or where weights have seen labels.
     weights_id : str
-        Where the weights come from: ``hub:NAME``, ``file:SHA256`` or ``random:SEED``.
+        Where the weights come from: ``hub:NAME``, ``file:SHA256``, ``network:SHA256`` or
+        ``random:SEED``.
     """
 
     module: nn.Module
@@ -83,7 +77,9 @@ def create_backbone(name: str, *, weights: str, random_state: int) -> Backbone:
     weights : str
         ``auto``: pretrained from timm's hub, else random with a warning. ``pretrained``:
         from the hub or not at all. ``random``. Or the path of a ``.safetensors`` or ``.pth``
-        state dict. Ignored by ``compact``, which is always trained from scratch.
+        state dict, or of the folder of a network under ``models/`` of a run, whose backbone
+        is taken. ``compact``, which is made to be trained from scratch, takes the last one
+        and is random otherwise.
     random_state : int
         Seed of random weights; the global generator is left as it was.
 
@@ -97,35 +93,14 @@ def create_backbone(name: str, *, weights: str, random_state: int) -> Backbone:
     BenchmarkError
         If the name is unknown, or the weights that were asked for cannot be had.
     """
-    if name == "compact":
-        module = _seeded(lambda: CompactBackbone(COMPACT_CHANNELS), random_state)
-        return _finish(module, f"random:{random_state}")
+    if name == "compact" and (weights in NAMED_WEIGHTS or not Path(weights).is_dir()):
+        return _finish(_seeded(lambda: _untrained(name), random_state), f"random:{random_state}")
     _check_name(name)
     if weights == "random":
         return _random(name, random_state, ASKED_FOR.format(name=name))
     if weights in {"auto", "pretrained"}:
         return _from_hub(name, random_state, required=weights == "pretrained")
-    return _from_file(name, Path(weights))
-
-
-def normalise_pixels(pixels: NDArray[np.uint8]) -> torch.Tensor:
-    """Turn grey images into what ImageNet backbones expect.
-
-    Parameters
-    ----------
-    pixels : ndarray of shape (n, height, width), uint8
-        Grey values.
-
-    Returns
-    -------
-    Tensor of shape (n, 3, height, width), float32
-        Grey on all three channels, minus ImageNet's mean, over its standard deviation.
-    """
-    # A copy, because decoded images are read-only.
-    grey = torch.from_numpy(np.array(pixels)).float().div_(255.0)[:, None]
-    mean = torch.tensor(IMAGENET_MEAN)[None, :, None, None]
-    std = torch.tensor(IMAGENET_STD)[None, :, None, None]
-    return ((grey - mean) / std).contiguous(memory_format=torch.channels_last)
+    return _from_path(name, Path(weights), random_state)
 
 
 class CompactBackbone(nn.Module):
@@ -163,16 +138,16 @@ class CompactBackbone(nn.Module):
 
 
 def _check_name(name: str) -> None:
-    if not timm.is_model(name.split(".")[0]):
+    if name != "compact" and not timm.is_model(name.split(".")[0]):
         near = [known for known in timm.list_models() if known.startswith(name[:6])][:12]
         hint = "Any timm model works, and 'compact'."
         raise unknown_name("backbone", name, [*near, "efficientnet_b3", "compact"], hint=hint)
 
 
 def _from_hub(name: str, random_state: int, *, required: bool) -> Backbone:
-    state = _hub_weights(name)
+    state = hub_weights(name)
     if state is not None:
-        module: Any = timm.create_model(name, pretrained=False, num_classes=0)
+        module = _untrained(name)
         module.load_state_dict(state)
         config: dict[str, Any] = module.pretrained_cfg
         return _finish(module, f"hub:{config.get('hf_hub_id', name)}")
@@ -184,63 +159,22 @@ def _from_hub(name: str, random_state: int, *, required: bool) -> Backbone:
     return _random(name, random_state, OUT_OF_REACH.format(name=name))
 
 
-@lru_cache(maxsize=4)
-def _hub_weights(name: str) -> dict[str, torch.Tensor] | None:
-    """Fetch once per process; None where the hub is out of reach and nothing is cached."""
-    import huggingface_hub.constants as hub
-
-    host = urlsplit(hub.ENDPOINT).hostname or ""
-    with mock.patch.object(hub, "HF_HUB_OFFLINE", hub.HF_HUB_OFFLINE or not _reachable(host)):
-        try:
-            module = timm.create_model(name, pretrained=True, num_classes=0)
-        except (OSError, RuntimeError):
-            return None
-    state: dict[str, torch.Tensor] = module.state_dict()
-    return state
+def _from_path(name: str, path: Path, random_state: int) -> Backbone:
+    module = _seeded(lambda: _untrained(name), random_state)
+    if path.is_dir():
+        weights_id = f"network:{load_checkpoint(module, name, path)}"
+        return _finish(module, weights_id, (Note("fine-tuned-weights", "warning", FINE_TUNED),))
+    return _finish(module, f"file:{load_file(module, name, path)}")
 
 
-def _reachable(host: str) -> bool:
-    try:
-        with socket.create_connection((host, 443), timeout=HUB_TIMEOUT_S):
-            return True
-    except OSError:
-        return False
-
-
-def _from_file(name: str, path: Path) -> Backbone:
-    if not path.is_file():
-        raise BenchmarkError(
-            f"The weights file {str(path)!r} of backbone {name!r} does not exist. "
-            "Use auto, pretrained, random, or the path of a .safetensors or .pth file."
-        )
-    module: Any = timm.create_model(name, pretrained=False, num_classes=0)
-    try:
-        state = _read_state(path)
-        missing, _ = module.load_state_dict(state, strict=False)
-    except Exception as error:  # whatever a damaged file provokes in its reader
-        summary = " ".join(str(error).split())[:200]
-        raise BenchmarkError(f"{path} holds no weights of {name!r}: {summary}") from None
-    if missing:
-        raise BenchmarkError(
-            f"{path} does not fit backbone {name!r}: {len(missing)} tensors are missing, the first "
-            f"is {missing[0]!r}. Name the backbone that the file was saved from."
-        )
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return _finish(module, f"file:{digest}")
-
-
-def _read_state(path: Path) -> dict[str, torch.Tensor]:
-    if path.suffix == ".safetensors":
-        tensors: dict[str, torch.Tensor] = safetensors.torch.load_file(path)
-        return tensors
-    # weights_only keeps the file from running code.
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    found: dict[str, torch.Tensor] = state.get("state_dict", state)
-    return found
+def _untrained(name: str) -> Any:
+    if name == "compact":
+        return CompactBackbone(COMPACT_CHANNELS)
+    return timm.create_model(name, pretrained=False, num_classes=0)
 
 
 def _random(name: str, random_state: int, why: str) -> Backbone:
-    module = _seeded(lambda: timm.create_model(name, pretrained=False, num_classes=0), random_state)
+    module = _seeded(lambda: _untrained(name), random_state)
     # Asked for or not, rows on random weights are marked, or they would be read as the model.
     note = Note("random-weights", "warning", why)
     return _finish(module, f"random:{random_state}", (note,))

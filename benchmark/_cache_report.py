@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from benchmark._text_tables import aligned
 from cohorts import unknown_name
 from features import EXTRACTORS, UNUSED_DAYS, CacheFile, list_files, prunable, remove_files
 
@@ -66,7 +67,7 @@ def cache_report(root: Path) -> list[str]:
     n_bytes = sum(f.n_bytes for of in groups.values() for f in of) + sum(d.n_bytes for d in demo)
     header = ("extractor", "version", "entries", "size", "last used")
     total = ("total", "", "", size_text(n_bytes), "")
-    return [f"Cache: {root}", *_aligned([header, *rows, total])]
+    return [f"Cache: {root}", *aligned([header, *rows, total], right={1, 2, 3})]
 
 
 def prune_cache(
@@ -159,18 +160,6 @@ def _row(
     counts, sizes, times = zip(*parts, strict=True)
     last_used = date.fromtimestamp(max(times)).isoformat()
     return title, version, str(sum(counts)), size_text(sum(sizes)), last_used
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    right = (False, True, True, True, False)
-    return [
-        "  ".join(
-            cell.rjust(width) if numeric else cell.ljust(width)
-            for cell, width, numeric in zip(row, widths, right, strict=True)
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def _file_lines(going: Sequence[tuple[CacheFile, str]]) -> list[str]:

@@ -91,6 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_cache(commands)
     listing = commands.add_parser("list", help="what there is to choose from")
     listing.add_argument("what", choices=LISTINGS)
+    listing.add_argument(
+        "--describe", action="store_true", help="with features: the table of every feature"
+    )
     listing.set_defaults(command=_list)
     init = commands.add_parser("init", help="print a commented config")
     init.set_defaults(command=_init)
@@ -211,6 +214,7 @@ def _print_plan(ready: Preparation, n_jobs: int) -> None:
 def _print_board(folder: Path) -> int:
     import json
 
+    from benchmark._text_tables import aligned
     from reports import estimate, interval
 
     def shown_score(row: dict[str, Any], name: str) -> str:
@@ -234,12 +238,7 @@ def _print_board(folder: Path) -> int:
         [str(row["rank"]), row["features"], row["model"], *(shown_score(row, n) for n in shown)]
         for row in kept
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
-    print()
-    for row in rows:
-        print(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        )
+    print("\n" + "\n".join(aligned(rows)))
     n_more = len(summary["rows"]) - len(kept)
     if n_more > 0:
         print(f"… and {n_more} more rows on the page")
@@ -291,8 +290,25 @@ def _cache(arguments: argparse.Namespace) -> int:
 def _list(arguments: argparse.Namespace) -> int:
     from benchmark import _listing
 
+    if arguments.describe:
+        return _describe_features(arguments.what)
     for name, text in getattr(_listing, arguments.what)():
         print(f"{name:24} {text}".rstrip())
+    return EXIT_OK
+
+
+def _describe_features(what: str) -> int:
+    from benchmark._feature_table import feature_table
+    from benchmark._text_tables import aligned
+    from cohorts import BenchmarkError
+
+    if what != "features":
+        raise BenchmarkError(
+            f"--describe has no table of {what}; there is one of features: "
+            "benchmark list features --describe"
+        )
+    table = feature_table()
+    print("\n".join(aligned([list(table.columns), *table.to_numpy().tolist()])))
     return EXIT_OK
 
 

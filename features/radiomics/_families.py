@@ -177,7 +177,8 @@ def _first_order(view: RegionView) -> list[float]:
 
 
 def _describe_shape(options: RadiomicsOptions) -> list[FeatureText]:
-    units = {0: "", 1: options.unit, 2: f"{options.unit}²"}
+    length = "mm or px" if options.unit == "auto" else options.unit
+    units = {0: "", 1: length, 2: " or ".join(f"{unit}²" for unit in length.split(" or "))}
     return [
         FeatureText(name, unit=units[power], description=text)
         for name, (power, text) in SHAPE.items()

@@ -1,0 +1,63 @@
+"""The feature table: every number that a model can see, as the code itself describes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cohorts import Column, ColumnKind
+from features import EXTRACTORS, FeatureText, TabularEncoder
+
+__all__ = ["feature_table"]
+
+COLUMNS = ("block", "feature", "unit", "family", "ibsi", "formula or source")
+
+# One recorded column of each kind; the encoder that reads it says what becomes of it.
+EXAMPLES: tuple[tuple[Column, list[Any]], ...] = (
+    (Column("<numeric>", ColumnKind.NUMERIC, "as recorded"), [1.0, 2.0, 3.0, np.nan]),
+    (
+        Column("<ordinal>", ColumnKind.ORDINAL, order=("first", "second", "third")),
+        ["first", "second", "third", np.nan],
+    ),
+    (Column("<boolean>", ColumnKind.BOOLEAN), [0.0, 1.0, 1.0, np.nan]),
+    (
+        Column("<categorical>", ColumnKind.CATEGORICAL),
+        ["<category>"] * 3 + [np.nan],
+    ),
+    (Column("<multi_label>", ColumnKind.MULTI_LABEL), ["<label>", "<label>", "", np.nan]),
+)
+
+
+def feature_table() -> pd.DataFrame:
+    """Describe what tables are encoded as, then every feature of every extractor.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``block``, ``feature``, ``unit``, ``family``, ``ibsi`` (code in the reference
+        manual of the Image Biomarker Standardisation Initiative) and ``formula or source``.
+        With the default options; an extractor whose features all stand above has one row.
+    """
+    rows = [("<modality>", *text) for text in _encoded_columns()]
+    seen: dict[str, set[str]] = {}
+    for extractor in EXTRACTORS:
+        texts = extractor.describe(extractor.options_type())
+        names = {text.name for text in texts}
+        twin = next((block for block, known in seen.items() if names <= known), None)
+        if twin is not None:
+            texts = [FeatureText("…", description=f"as in {twin}; {extractor.title}")]
+        seen[extractor.name] = names
+        rows += [(extractor.name, *text) for text in texts]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _encoded_columns() -> list[FeatureText]:
+    columns = [column for column, _ in EXAMPLES]
+    recorded = pd.DataFrame({column.name: cells for column, cells in EXAMPLES}, dtype=object)
+    encoder = TabularEncoder(columns, min_frequency=1).fit(recorded)
+    return [
+        FeatureText(row["feature"], row["unit"], f"{row['kind']} column", "", row["encoding"])
+        for row in encoder.dictionary().to_dict("records")
+    ]

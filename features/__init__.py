@@ -23,7 +23,9 @@ from features._sets import (
 )
 from features._tabular import TabularEncoder
 from features.imaging import (
+    AugmentOptions,
     ImagingOptions,
+    augment_images,
     decode_image,
     decode_mask,
     load_pixels,
@@ -38,6 +40,7 @@ from features import _embedding
 
 __all__ = [
     "EXTRACTORS",
+    "AugmentOptions",
     "Backbone",
     "BlockKind",
     "BlockSchema",
@@ -50,6 +53,7 @@ __all__ = [
     "TabularEncoder",
     "_embedding",
     "assemble",
+    "augment_images",
     "available_sets",
     "block_kinds",
     "build_blocks",

@@ -11,6 +11,7 @@ from features.imaging._pipeline import (
     find_region,
     prepare_image,
 )
+from features.imaging._segment import segment_lesion
 from features.imaging._thumbnails import load_pixels
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "reduce_speckle",
     "remove_overlays",
     "resize_image",
+    "segment_lesion",
 ]

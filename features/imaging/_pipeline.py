@@ -19,6 +19,7 @@ from cohorts import ImageRecord
 from features.imaging._clean import find_overlays, find_scanned, remove_overlays
 from features.imaging._decode import decode_image, decode_mask, decode_with_colour
 from features.imaging._enhance import SpeckleFilter, equalise_contrast, reduce_speckle
+from features.imaging._segment import segment_lesion
 
 __all__ = ["ImagingOptions", "PreparedImage", "Region", "find_region", "prepare_image"]
 
@@ -48,6 +49,11 @@ class ImagingOptions:
         In [1, 40]; how far contrast may rise; 1 hardly changes the image.
     clahe_tiles : int
         In [1, 32]; tiles along each axis.
+    min_confidence : float
+        In [0, 1]; an automatic mask of less confidence is replaced by the whole scanned area.
+        Below the default, automatic masks of BrEaST have a median Dice of 0.14, and those of
+        BUSI no more than the whole area; 14 % of BUSI's lesions fall below it, and 41 % of its
+        normal images.
     """
 
     crop: bool = True
@@ -57,6 +63,7 @@ class ImagingOptions:
     clahe: bool = False
     clahe_clip: Annotated[float, Field(ge=1, le=40)] = 2.0
     clahe_tiles: Annotated[int, Field(ge=1, le=32)] = 8
+    min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.4
 
 
 @plain_dataclass(frozen=True)
@@ -141,9 +148,7 @@ def prepare_image(record: ImageRecord, options: ImagingOptions) -> PreparedImage
 
 
 def find_region(
-    prepared: PreparedImage,
-    source: RegionOrigin,
-    options: ImagingOptions,  # noqa: ARG001
+    prepared: PreparedImage, source: RegionOrigin, options: ImagingOptions
 ) -> Region | None:
     """Return the region of a prepared image.
 
@@ -151,8 +156,9 @@ def find_region(
     ----------
     prepared : PreparedImage
     source : {"expert", "automatic", "whole"}
-        An expert's outline, or all that was scanned.
+        An expert's outline, the automatic mask of the lesion, or all that was scanned.
     options : ImagingOptions
+        Its `min_confidence` decides when the whole area stands in for an automatic mask.
 
     Returns
     -------
@@ -162,7 +168,12 @@ def find_region(
     if source == "expert":
         outlined = prepared.outlined
         return None if outlined is None else Region(outlined, "expert", 1.0)
-    return Region(prepared.scanned, "whole", 0.0)
+    if source == "whole":
+        return Region(prepared.scanned, "whole", 0.0)
+    found = segment_lesion(prepared.grey, prepared.scanned)
+    if found is None or found[1] < options.min_confidence:
+        return Region(prepared.scanned, "whole", 0.0 if found is None else found[1])
+    return Region(found[0], "automatic", found[1])
 
 
 def _decode(

@@ -12,6 +12,7 @@ from cohorts._cohort import (
     TabularModality,
 )
 from cohorts._errors import BenchmarkError, unknown_name
+from cohorts._image_files import open_image
 from cohorts._loading import COHORTS, CohortLoader, load_cohort, register_cohort
 from cohorts._options import parse_options
 from cohorts._registry import Registry
@@ -46,6 +47,7 @@ __all__ = [
     "_manifest",
     "default_cache_dir",
     "load_cohort",
+    "open_image",
     "parse_options",
     "register_cohort",
     "unknown_name",

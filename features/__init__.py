@@ -27,9 +27,13 @@ from features._sets import (
 from features._tabular import TabularEncoder
 from features.backbones import Backbone, create_backbone, normalise_pixels
 from features.imaging import (
+    AugmentOptions,
     ImagingOptions,
+    Region,
+    augment_images,
     decode_image,
     decode_mask,
+    find_region,
     load_pixels,
     prepare_image,
     resize_image,
@@ -43,6 +47,7 @@ from features import embedding
 __all__ = [
     "EXTRACTORS",
     "UNUSED_DAYS",
+    "AugmentOptions",
     "Backbone",
     "BlockKind",
     "BlockSchema",
@@ -56,9 +61,11 @@ __all__ = [
     "FeatureSet",
     "FeatureText",
     "ImagingOptions",
+    "Region",
     "SteadyScaler",
     "TabularEncoder",
     "assemble",
+    "augment_images",
     "available_sets",
     "block_kinds",
     "build_blocks",
@@ -67,6 +74,7 @@ __all__ = [
     "decode_mask",
     "embedding",
     "extraction_s",
+    "find_region",
     "list_files",
     "load_pixels",
     "make_preprocessor",

@@ -1,18 +1,25 @@
-"""The imaging pipeline: from a file to the picture that every extractor and network sees."""
+"""The imaging pipeline: from a file to the picture that every extractor and network sees.
+
+The steps, in order, each switched by `ImagingOptions`: decode, find the scanned area and cut
+the image to it, paint over what is burned in, reduce speckle, equalise contrast. None of them
+looks at a mask or a label; an expert's mask is cut to the same frame afterwards.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass as plain_dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from cohorts import ImageRecord
-from features.imaging._decode import decode_image, decode_mask
-from features.imaging._enhance import equalise_contrast
+from features.imaging._clean import find_overlays, find_scanned, remove_overlays
+from features.imaging._decode import decode_image, decode_mask, decode_with_colour
+from features.imaging._enhance import SpeckleFilter, equalise_contrast, reduce_speckle
+from features.imaging._segment import segment_lesion
 
 __all__ = [
     "ImagingOptions",
@@ -24,6 +31,9 @@ __all__ = [
 ]
 
 RegionOrigin = Literal["expert", "automatic", "whole"]
+Frame = tuple[slice, slice]
+
+WHOLE: Frame = (slice(None), slice(None))
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -32,12 +42,35 @@ class ImagingOptions:
 
     Attributes
     ----------
+    crop : bool
+        Cut the image to the scanned area and blank what lies outside it, such as panel text.
+    remove_overlays : bool
+        Paint over burned-in text, calipers and icons.
+    speckle : {"none", "bilateral", "nl_means", "tv"}
+        How speckle is reduced; see `reduce_speckle`.
+    speckle_strength : float
+        In (0, 1]; how strongly.
     clahe : bool
         Contrast-limited adaptive histogram equalisation.
+    clahe_clip : float
+        In [1, 40]; how far contrast may rise; 1 hardly changes the image.
+    clahe_tiles : int
+        In [1, 32]; tiles along each axis.
+    min_confidence : float
+        In [0, 1]; an automatic mask of less confidence is replaced by the whole scanned area.
+        Below the default, automatic masks have a median Dice of 0.14 on BrEaST and of 0.10 on
+        BUSI, no more than the whole area has there (0.15); 5 % and 13 % of the lesions fall
+        below it, and 37 % of BUSI's normal images.
     """
 
+    crop: bool = True
+    remove_overlays: bool = True
+    speckle: SpeckleFilter = "none"
+    speckle_strength: Annotated[float, Field(gt=0, le=1)] = 0.3
     clahe: bool = False
-    min_confidence: float = 0.5
+    clahe_clip: Annotated[float, Field(ge=1, le=40)] = 2.0
+    clahe_tiles: Annotated[int, Field(ge=1, le=32)] = 8
+    min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.4
 
 
 @plain_dataclass(frozen=True)
@@ -49,19 +82,25 @@ class PreparedImage:
     grey : ndarray of shape (height, width), uint8
         Grey values.
     scanned : ndarray of shape (height, width), bool
-        Pixels that show tissue.
+        Pixels that show tissue; at least one.
     record : ImageRecord
         Where it came from.
+    frame : tuple of (slice, slice)
+        Rows and columns of the file that `grey` shows.
     """
 
     grey: NDArray[np.uint8]
     scanned: NDArray[np.bool_]
     record: ImageRecord
+    frame: Frame = WHOLE
 
     @property
     def outlined(self) -> NDArray[np.bool_] | None:
-        """The expert's region in the frame of `grey`; None where nothing is outlined."""
-        return decode_mask(self.record)
+        """The expert's region in the frame of `grey`; None where nothing is outlined in it."""
+        mask = decode_mask(self.record)
+        if mask is None or not mask[self.frame].any():
+            return None
+        return mask[self.frame]
 
 
 @plain_dataclass(frozen=True)
@@ -76,7 +115,7 @@ class Region:
         Who drew it.
     confidence : float
         In [0, 1]; of an automatic region and of the whole image that stands in for one, how
-        sure the segmentation was; 1 for an expert's.
+        sure the segmentation was; 1 for an expert's; 0 for a whole image that was asked for.
     """
 
     mask: NDArray[np.bool_]
@@ -85,20 +124,78 @@ class Region:
 
 
 def prepare_image(record: ImageRecord, options: ImagingOptions) -> PreparedImage:
-    """Decode an image and pass it through every step that is switched on."""
-    grey = decode_image(record.path)
+    """Decode an image and pass it through every step that is switched on.
+
+    Parameters
+    ----------
+    record : ImageRecord
+    options : ImagingOptions
+
+    Returns
+    -------
+    PreparedImage
+
+    Raises
+    ------
+    BenchmarkError
+        If the file cannot be read.
+    """
+    grey, colour = _decode(record, options)
+    scanned, frame = _cut(grey, options)
+    grey = grey[frame]
+    if options.crop:
+        grey = np.where(scanned, grey, np.uint8(0))
+    if options.remove_overlays:
+        colour = None if colour is None else colour[frame]
+        grey = remove_overlays(grey, find_overlays(grey, scanned, colour))
+    grey = reduce_speckle(grey, kind=options.speckle, strength=options.speckle_strength)
     if options.clahe:
-        grey = equalise_contrast(grey)
-    return PreparedImage(grey, np.ones(grey.shape, dtype=bool), record)
+        grey = equalise_contrast(grey, clip_limit=options.clahe_clip, n_tiles=options.clahe_tiles)
+    return PreparedImage(grey, scanned, record, frame)
 
 
 def find_region(
-    prepared: PreparedImage,
-    source: RegionOrigin,
-    options: ImagingOptions,  # noqa: ARG001
+    prepared: PreparedImage, source: RegionOrigin, options: ImagingOptions
 ) -> Region | None:
-    """Return the region of a prepared image; None where an expert's is asked for and absent."""
+    """Return the region of a prepared image.
+
+    Parameters
+    ----------
+    prepared : PreparedImage
+    source : {"expert", "automatic", "whole"}
+        An expert's outline, the automatic mask of the lesion, or all that was scanned.
+    options : ImagingOptions
+        Its `min_confidence` decides when the whole area stands in for an automatic mask.
+
+    Returns
+    -------
+    Region or None
+        None where an expert's is asked for and absent.
+    """
     if source == "expert":
         outlined = prepared.outlined
         return None if outlined is None else Region(outlined, "expert", 1.0)
-    return Region(prepared.scanned, "whole", 0.0)
+    if source == "whole":
+        return Region(prepared.scanned, "whole", 0.0)
+    found = segment_lesion(prepared.grey, prepared.scanned)
+    if found is None or found[1] < options.min_confidence:
+        return Region(prepared.scanned, "whole", 0.0 if found is None else found[1])
+    return Region(found[0], "automatic", found[1])
+
+
+def _decode(
+    record: ImageRecord, options: ImagingOptions
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    if options.remove_overlays:
+        return decode_with_colour(record.path)
+    return decode_image(record.path), None
+
+
+def _cut(grey: NDArray[np.uint8], options: ImagingOptions) -> tuple[NDArray[np.bool_], Frame]:
+    """Return the scanned pixels within the box around them, and that box."""
+    scanned = find_scanned(grey)
+    if not options.crop:
+        return scanned, WHOLE
+    rows, columns = (np.flatnonzero(scanned.any(axis=axis)) for axis in (1, 0))
+    frame = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    return scanned[frame], frame

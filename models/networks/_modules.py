@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional
 
-__all__ = ["FusionHeads", "FusionNetwork", "augmented"]
+from features import augment_images
+
+__all__ = ["FusionHeads", "FusionNetwork"]
 
 
 class FusionHeads(nn.Module):
@@ -105,7 +106,7 @@ class FusionNetwork(nn.Module):
     heads : FusionHeads
         On top of it.
     augment : bool
-        Whether training images are flipped, shifted and brightened at random.
+        Whether training images are changed at random by `augment_images`.
     freeze_norm : bool
         Keep the backbone's batch-norm statistics: right for pretrained weights, whose
         statistics are better than those of a few hundred images.
@@ -144,36 +145,6 @@ class FusionNetwork(nn.Module):
 
     def _embed(self, images: torch.Tensor) -> torch.Tensor:
         if self.training and self.augment:
-            images = augmented(images)
+            images = augment_images(images)
         features: torch.Tensor = self.backbone(images)
         return features
-
-
-def augmented(images: torch.Tensor) -> torch.Tensor:
-    """Flip, shift, scale and brighten each image at random.
-
-    Left and right are interchangeable in a breast ultrasound, up and down are not: depth
-    runs downwards. Shifts of up to 8 % of the edge, scales of 0.9 to 1.1, and brightness of
-    ±0.2 standard deviations, from torch's generator.
-
-    Parameters
-    ----------
-    images : Tensor of shape (n, channels, height, width)
-        Normalised images.
-
-    Returns
-    -------
-    Tensor of the same shape
-    """
-    n, device = len(images), images.device
-    flip = torch.where(torch.rand(n, device=device) < 0.5, -1.0, 1.0)
-    scale = 0.9 + 0.2 * torch.rand(n, device=device)
-    shift = 0.16 * (2 * torch.rand(n, 2, device=device) - 1)
-    theta = torch.zeros(n, 2, 3, device=device)
-    theta[:, 0, 0] = flip * scale
-    theta[:, 1, 1] = scale
-    theta[:, :, 2] = shift
-    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
-    moved = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    brightness = 0.2 * (2 * torch.rand(n, 1, 1, 1, device=device) - 1)
-    return moved + brightness

@@ -73,6 +73,7 @@ def commented_config() -> str:
         "# outer            folds on which rows are scored",
         "# inner            folds on which rows are tuned, and trials per fold",
         "# evaluation       primary metric, bootstrap resamples, coverage of the intervals",
+        "# show_images      example images on the page; null shows published or simulated ones",
         "# final_models     leading: refit and keep the best classical and the best deep row",
         "# seed             seed of everything",
         "",

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark._examples import NO_EXAMPLES, example_images
 from benchmark._final_models import save_leading
 from benchmark.config import Config
 from benchmark.evaluation import RunRecord, build_board, score_table, summarise
@@ -221,6 +222,7 @@ def render(folder: str | Path) -> dict[str, Any]:
         scores=scores,
         board=board,
         inner=store.read_table("inner_predictions"),
+        examples=store.read_examples(),
     )
     summary = summarise(record)
     write_parquet(store.folder / "scores.parquet", scores)
@@ -252,7 +254,18 @@ def _extract(
         progress=progress,
     )
     store.begin(ready.config, ready.cohort, ready.plan, blocks)
+    write_json(store.folder / "examples.json", _examples(ready))
     return TaskFactory(ready.config, ready.cohort, ready.plan.sets, blocks, ready.splits)
+
+
+def _examples(ready: Preparation) -> dict[str, Any]:
+    """Return what the page shows of the images: nothing unless it may be seen and was used."""
+    wanted = ready.config.show_images
+    shown = ready.cohort.info.images_public if wanted is None else wanted
+    tables = {table.name for table in ready.cohort.tables}
+    if not shown or all(tables.issuperset(one.blocks) for one in ready.plan.sets):
+        return NO_EXAMPLES
+    return example_images(ready.cohort, ready.config.imaging)
 
 
 def _add_wall_time(store: RunStore, seconds: float) -> None:

@@ -115,6 +115,7 @@ def _add_run(commands: Any) -> None:
     add("--out", metavar="DIR", help="run folder (default: runs/COHORT-PRESET)")
     add("--jobs", type=_at_least(1), metavar="N", help="worker processes (default: one per core)")
     add("--seed", type=_at_least(0), metavar="N", help="seed of everything (default: 0)")
+    add("--no-images", action="store_true", help="show no image on the page")
     add("--no-cache", action="store_true", help="compute every image feature anew")
     add("--dry-run", action="store_true", help="print the plan and its expected cost, and stop")
     add("--verbose", action="store_true", help="log what happens")
@@ -175,6 +176,8 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.simulate_tabular:
         cohort["options"] = {"simulate_tabular": True}
     values: dict[str, Any] = {"cohort": cohort} if cohort else {}
+    if arguments.no_images:
+        values["show_images"] = False
     for key in ("preset", "seed"):
         if getattr(arguments, key) is not None:
             values[key] = getattr(arguments, key)

@@ -133,6 +133,9 @@ class Config:
         The nested cross-validation.
     evaluation : EvaluationConfig
         Metrics and intervals.
+    show_images : bool or None
+        Whether the page shows an example image of each class; where None, if the images are
+        published or simulated.
     final_models : {"leading", "none"}
         Whether the best classical and the best deep row are refitted on all cases and kept.
     seed : int
@@ -149,6 +152,7 @@ class Config:
     outer: OuterConfig = Field(default_factory=OuterConfig)
     inner: InnerConfig = Field(default_factory=InnerConfig)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
+    show_images: bool | None = None
     final_models: Literal["leading", "none"] = "leading"
     seed: Annotated[int, Field(ge=0)] = 0
 

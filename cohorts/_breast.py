@@ -96,6 +96,7 @@ INFO = CohortInfo(
     title="BrEaST-Lesions-USG, breast ultrasound lesions",
     source="Pawłowska et al. 2024, Scientific Data 11, doi 10.7937/9WKK-Q141",
     licence="CC BY 4.0",
+    images_public=True,
 )
 
 

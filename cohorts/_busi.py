@@ -32,6 +32,7 @@ INFO = CohortInfo(
     source="Al-Dhabyani et al. 2020, Data in Brief 28, doi 10.1016/j.dib.2019.104863",
     licence="CC BY 4.0",
     patients_known=False,
+    images_public=True,
 )
 
 

@@ -205,6 +205,9 @@ class CohortInfo:
     patients_known : bool
         Whether patient ids came with the data; if not, `Cohort.patients` holds stand-ins:
         the cases themselves, or groups of duplicates.
+    images_public : bool
+        Whether anybody may see the images: they are published, or of nobody. Pages show
+        images of other cohorts only on request.
     planted : mapping of str to float
         For simulated data, what drives the label: ``<modality>.<feature>`` -> signed effect,
         the difference between the positive class and the others in within-class standard
@@ -219,6 +222,7 @@ class CohortInfo:
     licence: str = ""
     simulation: Simulation = "real"
     patients_known: bool = True
+    images_public: bool = False
     planted: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -148,6 +148,7 @@ def _describe(planted: dict[str, float]) -> CohortInfo:
         source="Simulated by sonobench; no real patient is in it.",
         licence="Simulated data, free to use (BSD-3-Clause, as the code that draws it)",
         simulation="simulated",
+        images_public=True,
         planted=planted,
     )
 

@@ -39,4 +39,6 @@ def pixels_block(
     column = Column(f"{name}{BLOCK_SEPARATOR}pixels", ColumnKind.IMAGES)
     cells = pd.Series(list(images.records), index=list(cases), dtype=object)
     schema = BlockSchema(name, images.name, "pixels", (column,), imaging)
-    return FeatureBlock(schema, cells.to_frame(column.name))
+    return FeatureBlock(
+        schema, cells.to_frame(column.name), settings={"imaging": imaging.settings()}
+    )

@@ -86,7 +86,7 @@ class _Network(ModelSpec):
                 "finetune_epochs": networks.compact_epochs,
                 # Nothing is pretrained, so the backbone learns as fast as the heads.
                 "backbone_learning_rate": 1e-3,
-                "augment": True,
+                "augment": networks.augment,
             }
         return {
             "backbone": networks.backbone,

@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from features import AugmentOptions
+
 __all__ = ["ModelSettings", "NetworkSettings"]
 
 Count = Annotated[int, Field(ge=0)]
@@ -36,6 +38,8 @@ class NetworkSettings:
         Cases in a gradient step.
     patience : int
         Epochs without a better validation loss before a stage stops.
+    augment : AugmentOptions
+        How the training images of the compact networks are changed at random.
     device : str
         ``auto``, ``cpu`` or ``cuda``.
     """
@@ -50,6 +54,7 @@ class NetworkSettings:
     compact_epochs: Positive = 30
     batch_size: Annotated[int, Field(ge=2)] = 16
     patience: Positive = 8
+    augment: AugmentOptions = Field(default_factory=AugmentOptions)
     device: str = "auto"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -57,6 +57,8 @@ class RunRecord:
         Aligned predictions.
     inner : DataFrame
         ``inner_predictions.parquet``: what choices between rows may be made on.
+    examples : mapping
+        ``examples.json``: an image of each class before and after the imaging pipeline.
     """
 
     name: str
@@ -65,6 +67,7 @@ class RunRecord:
     scores: pd.DataFrame
     board: Board
     inner: pd.DataFrame
+    examples: Mapping[str, Any] = field(default_factory=lambda: {"steps": [], "images": []})
 
     @property
     def families(self) -> dict[str, str]:
@@ -123,6 +126,7 @@ def summarise(record: RunRecord) -> dict[str, Any]:
             confidence=record.evaluation["confidence"],
         ),
         "rows": rows,
+        "examples": dict(record.examples),
         "unscored": _unscored(record),
         "config_yaml": description["config_yaml"],
         "versions": description["versions"],

@@ -204,6 +204,14 @@ class RunStore:
         write_parquet(self.folder / "inner_predictions.parquet", inner)
         write_parquet(self.folder / "splits.parquet", splits_table(splits, cohort))
 
+    def read_examples(self) -> dict[str, Any]:
+        """Return the example images of the page; none where the folder has none."""
+        path = self.folder / "examples.json"
+        if not path.is_file():
+            return {"steps": [], "images": []}
+        examples: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return examples
+
     def read_table(self, name: str) -> pd.DataFrame:
         """Return a parquet table of the run by its stem.
 

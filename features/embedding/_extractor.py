@@ -113,7 +113,7 @@ class Embedding(FeatureExtractor[EmbeddingOptions]):
             "version": self.version,
             "weights": backbone.weights_id,
             "device": device,
-            "imaging": asdict(imaging),
+            "imaging": imaging.settings(),
         }
         embedder = _Embedder(backbone, options, imaging, cache.directory, random_state)
         numbers = extract_records(

@@ -7,8 +7,9 @@ looks at a mask or a label; an expert's mask is cut to the same frame afterwards
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from dataclasses import dataclass as plain_dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,9 @@ RegionOrigin = Literal["expert", "automatic", "whole"]
 Frame = tuple[slice, slice]
 
 WHOLE: Frame = (slice(None), slice(None))
+
+# Part of every cache key; a change of a step that alters pixels or regions raises it.
+PIPELINE_VERSION = 1
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -71,6 +75,26 @@ class ImagingOptions:
     clahe_clip: Annotated[float, Field(ge=1, le=40)] = 2.0
     clahe_tiles: Annotated[int, Field(ge=1, le=32)] = 8
     min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.4
+
+    def settings(self) -> dict[str, Any]:
+        """Return all that shapes a prepared image and its region, the steps' version included."""
+        return {"version": PIPELINE_VERSION, **asdict(self)}
+
+    def steps(self) -> list[str]:
+        """Say in words which steps are switched on, in their order.
+
+        Examples
+        --------
+        >>> ImagingOptions(remove_overlays=False, clahe=True).steps()
+        ['cut to the scanned area', 'contrast equalised (CLAHE)']
+        """
+        steps = {
+            "cut to the scanned area": self.crop,
+            "burned-in text and markers painted over": self.remove_overlays,
+            f"speckle reduced ({self.speckle.replace('_', ' ')})": self.speckle != "none",
+            "contrast equalised (CLAHE)": self.clahe,
+        }
+        return [words for words, is_on in steps.items() if is_on]
 
 
 @plain_dataclass(frozen=True)

@@ -95,7 +95,7 @@ class Radiomics(FeatureExtractor[RadiomicsOptions]):
         progress: bool,
     ) -> FeatureBlock:
         """Compute the block, and record where each image was measured."""
-        settings = {"version": self.version, **asdict(options), "imaging": asdict(imaging)}
+        settings = {"version": self.version, **asdict(options), "imaging": imaging.settings()}
         numbers = extract_records(
             modality_records(images),
             partial(self._describe_all, options=options, imaging=imaging),

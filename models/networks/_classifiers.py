@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cohorts import Column, Note
 from features import (
+    AugmentOptions,
     Backbone,
     ImagingOptions,
     TabularEncoder,
@@ -82,8 +83,8 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
         Epochs without a better validation loss before a stage stops.
     validation_share : float
         Share of the training patients that decide when to stop.
-    augment : bool
-        Flip, shift, scale and brighten training images end to end.
+    augment : AugmentOptions, optional
+        How training images are changed at random, end to end; not at all where None.
     random_state : int
         Seed; torch's global generator is left as it was.
     device : str
@@ -126,7 +127,7 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
         weight_decay: float = 1e-4,
         patience: int = 8,
         validation_share: float = 0.2,
-        augment: bool = False,
+        augment: AugmentOptions | None = None,
         random_state: int = 0,
         device: str = "auto",
     ) -> None:

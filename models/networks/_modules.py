@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from features import augment_images
+from features import AugmentOptions, augment_images
 
 __all__ = ["FusionHeads", "FusionNetwork"]
 
@@ -105,15 +105,20 @@ class FusionNetwork(nn.Module):
         Images to pooled features; shared by all image modalities.
     heads : FusionHeads
         On top of it.
-    augment : bool
-        Whether training images are changed at random by `augment_images`.
+    augment : AugmentOptions or None
+        How training images are changed at random by `augment_images`; not at all where None.
     freeze_norm : bool
         Keep the backbone's batch-norm statistics: right for pretrained weights, whose
         statistics are better than those of a few hundred images.
     """
 
     def __init__(
-        self, backbone: nn.Module, heads: FusionHeads, *, augment: bool, freeze_norm: bool
+        self,
+        backbone: nn.Module,
+        heads: FusionHeads,
+        *,
+        augment: AugmentOptions | None,
+        freeze_norm: bool,
     ) -> None:
         super().__init__()
         self.backbone = backbone
@@ -144,7 +149,7 @@ class FusionNetwork(nn.Module):
         return logits
 
     def _embed(self, images: torch.Tensor) -> torch.Tensor:
-        if self.training and self.augment:
-            images = augment_images(images)
+        if self.training and self.augment is not None:
+            images = augment_images(images, options=self.augment)
         features: torch.Tensor = self.backbone(images)
         return features

@@ -12,7 +12,7 @@ import safetensors.torch
 import skops.io
 
 from cohorts import BenchmarkError, Column, ColumnKind, Note
-from features import ImagingOptions
+from features import AugmentOptions, ImagingOptions
 from models._skops import load_skops
 from models.networks._classifiers import FusionNetworkClassifier
 
@@ -28,6 +28,9 @@ TRUSTED_TYPES = (
     "features._tabular.TabularEncoder",
     "numpy.dtype",
 )
+
+# Parameters of a network that are objects with named fields.
+OPTION_TYPES = {"imaging": ImagingOptions, "augment": AugmentOptions}
 
 
 def save_network(classifier: FusionNetworkClassifier, folder: Path) -> None:
@@ -47,8 +50,8 @@ def save_network(classifier: FusionNetworkClassifier, folder: Path) -> None:
     params = classifier.get_params(deep=False)
     params["image_columns"] = list(params["image_columns"])
     params["tabular_columns"] = [_column_as_dict(one) for one in params["tabular_columns"]]
-    if classifier.imaging is not None:
-        params["imaging"] = asdict(classifier.imaging)
+    for name in OPTION_TYPES:
+        params[name] = None if params[name] is None else asdict(params[name])
     about = {
         "schema_version": SCHEMA_VERSION,
         "params": params,
@@ -72,8 +75,8 @@ def load_network(folder: Path) -> FusionNetworkClassifier:
     about = _read(folder / "network.json")
     params = about["params"] | {"tabular_columns": _columns(about["params"]["tabular_columns"])}
     params["image_columns"] = tuple(params["image_columns"])
-    if params["imaging"] is not None:
-        params["imaging"] = ImagingOptions(**params["imaging"])
+    for name, kind in OPTION_TYPES.items():
+        params[name] = None if params[name] is None else kind(**params[name])
     classifier = FusionNetworkClassifier(**params)
     classifier.classes_ = np.asarray(about["classes"])
     classifier.encoder_ = None

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.metrics import log_loss
 from torch import nn
 
-from features import FeatureCache, assemble, build_blocks, create_backbone
+from features import AugmentOptions, FeatureCache, assemble, build_blocks, create_backbone
 from models.networks import FusionNetworkClassifier, _classifiers, _modules
 from models.networks._modules import FusionHeads, FusionNetwork
 
@@ -149,10 +149,15 @@ def test_augmentation_changes_training_images_only(data, monkeypatch):
     seen = []
     original = _modules.augment_images
     monkeypatch.setattr(
-        _modules, "augment_images", lambda images: (seen.append(len(images)), original(images))[1]
+        _modules,
+        "augment_images",
+        lambda images, options: (seen.append(options), original(images))[1],
     )
-    network = fusion(data, augment=True, warmup_epochs=0, finetune_epochs=1).fit(X, y)
-    assert sum(seen) > 0
+    network = fusion(data, augment=AugmentOptions(zoom=0), warmup_epochs=0, finetune_epochs=1).fit(
+        X, y
+    )
+    assert seen
+    assert set(seen) == {AugmentOptions(zoom=0)}
     seen.clear()
     assert (network.predict_proba(X) == network.predict_proba(X)).all()
     assert not seen

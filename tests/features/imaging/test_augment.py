@@ -97,7 +97,9 @@ def test_only_training_images_are_changed(images, training):
         n_classes=3,
         dropout=0.0,
     )
-    network = FusionNetwork(backbone, heads, augment=True, freeze_norm=False).train(training)
+    network = FusionNetwork(backbone, heads, augment=AugmentOptions(), freeze_norm=False).train(
+        training
+    )
     inputs = {"image_0": images, "image_0_present": torch.ones(len(images))}
     first, second = network(**inputs), network(**inputs)
     assert torch.equal(first, second) == (not training)

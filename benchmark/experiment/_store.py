@@ -17,6 +17,7 @@ from benchmark.experiment._description import SCHEMA_VERSION, describe_run
 from benchmark.experiment._plan import Cell, Plan
 from benchmark.experiment._splits import Split
 from benchmark.experiment._tables import (
+    columns_table,
     inner_predictions_table,
     plan_table,
     predictions_table,
@@ -103,17 +104,9 @@ class RunStore:
         self._cells.mkdir(exist_ok=True)
         # What earlier starts added, such as the time they took, stays.
         write_json(self._description_path, existing | description)
-        self._write_regions(blocks)
-
-    def _write_regions(self, blocks: Mapping[str, FeatureBlock]) -> None:
-        """Record where images were measured, beside what earlier starts recorded."""
-        table = regions_table(blocks)
-        path = self.folder / "regions.parquet"
-        if path.is_file():
-            before = pd.read_parquet(path)
-            table = pd.concat([before[~before["block"].isin(blocks)], table], ignore_index=True)
-        if len(table):
-            write_parquet(path, table)
+        # No start leaves out a row of an earlier one, so that these are all blocks so far.
+        write_parquet(self.folder / "columns.parquet", columns_table(blocks))
+        write_parquet(self.folder / "regions.parquet", regions_table(blocks))
 
     def _existing(self) -> dict[str, Any] | None:
         return self.read_description() if self._description_path.exists() else None

@@ -17,6 +17,7 @@ from features import FeatureBlock
 from models import MODELS
 
 __all__ = [
+    "columns_table",
     "inner_predictions_table",
     "plan_table",
     "predictions_table",
@@ -64,6 +65,23 @@ def plan_table(plan: Plan, results: Mapping[Cell, CellResult]) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=list(PLAN_COLUMNS))
     whole = ["repeat", "fold", "n_trials_requested", "n_trials_completed"]
     return table.astype(dict.fromkeys(whole, "Int64"))
+
+
+def columns_table(blocks: Mapping[str, FeatureBlock]) -> pd.DataFrame:
+    """Return one row per column of each block: what was recorded or measured, and its unit."""
+    rows = [
+        {
+            "block": name,
+            "modality": block.schema.modality,
+            "column": column.name,
+            "kind": column.kind.value,
+            "unit": column.unit,
+            "description": column.description,
+        }
+        for name, block in blocks.items()
+        for column in block.schema.columns
+    ]
+    return pd.DataFrame(rows)
 
 
 def regions_table(blocks: Mapping[str, FeatureBlock]) -> pd.DataFrame:

@@ -50,7 +50,26 @@ def test_the_run_folder_is_complete(finished):
         "leaderboard.html",
         "leaderboard.csv",
         "leaderboard.json",
+        "examples.json",
+        "columns.parquet",
+        "regions.parquet",
     }
+
+
+def test_blocks_are_recorded(small_cohort, tmp_path):
+    """Columns with units, and whose region each image was measured in, of every block."""
+    features = ["radiomics", "radiomics_mask", "clinical"]
+    run(prepared(small_cohort, features, ["dummy"]), out=tmp_path, n_jobs=1)
+    columns = pd.read_parquet(tmp_path / "columns.parquet").set_index("column")
+    assert set(columns["block"]) == {"radiomics", "radiomics_mask", "clinical"}
+    assert columns.loc["clinical__age", "unit"] == "years"
+    assert columns.loc["radiomics_mask__shape_area", "unit"] == "mm²"
+    assert "QCDE" in columns.loc["radiomics__ngtdm_coarseness", "description"]
+    regions = pd.read_parquet(tmp_path / "regions.parquet")
+    origins = regions.groupby("block")["origin"].agg(set)
+    assert origins["radiomics_mask"] == {"expert"}
+    assert "expert" not in origins["radiomics"]
+    assert regions["block"].value_counts().eq(small_cohort.n_cases).all()
 
 
 def test_every_case_is_predicted_once_per_row_by_a_model_that_had_not_seen_it(finished):

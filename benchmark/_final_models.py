@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmark.evaluation.verdict import MASK_NOTES
 from benchmark.experiment import Cell, RunStore, TaskFactory, fit_final
 from cohorts import Cohort
 from features import FeatureBlock
@@ -55,8 +56,13 @@ def save_leading(
 
 
 def _leading(rows: Sequence[Mapping[str, Any]]) -> list[Cell]:
-    """Pick the first classical and the first deep row; rows come best first."""
-    competing = [row for row in rows if row["family"] != "baseline"]
+    """Pick the first classical and the first deep row; rows come best first.
+
+    Rows that need an expert's masks are passed over: new patients come without.
+    """
+    competing = [
+        row for row in rows if row["family"] != "baseline" and not MASK_NOTES & set(row["notes"])
+    ]
     classical = [row for row in competing if row["family"] != "deep"][:1]
     deep = [row for row in competing if row["family"] == "deep"][:1]
     return [Cell(row["features"], row["model"], -1, -1) for row in (*classical, *deep)]

@@ -13,6 +13,7 @@ import pandas as pd
 
 from benchmark._examples import NO_EXAMPLES, example_images
 from benchmark._final_models import save_leading
+from benchmark._seen_patients import check_weights
 from benchmark.config import Config
 from benchmark.evaluation import RunRecord, build_board, score_table, summarise
 from benchmark.evaluation.summary import leaderboard_table
@@ -32,7 +33,7 @@ from benchmark.experiment import (
     write_parquet,
 )
 from cohorts import Cohort, default_cache_dir, load_cohort, write_atomically
-from features import FeatureCache, build_blocks, extraction_s
+from features import FeatureCache, build_blocks, check_pixel_sizes, extraction_s
 from reports import render_leaderboard
 
 __all__ = [
@@ -121,6 +122,8 @@ def prepare(config: Config) -> Preparation:
     cohort = load_cohort(config.cohort.name, config.cohort.data, config.cohort.options, where=where)
     if config.cohort.positive_class is not None:
         cohort = cohort.with_positive_class(config.cohort.positive_class)
+    check_weights(config, cohort)
+    check_pixel_sizes(cohort, config.imaging)
     splits = outer_splits(cohort, config)
     cohort = cohort.with_notes(*fold_notes(cohort, splits))
     plan = make_plan(cohort, config)

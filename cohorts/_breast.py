@@ -88,6 +88,13 @@ TABLE_NOTES: Mapping[str, tuple[Note, ...]] = {
     ),
 }
 
+SEGMENTATION = (
+    "The constants by which regions are found automatically were chosen on the masks (not the "
+    "labels) of this very data set, so that they fit better here than on patients of your own. "
+    "Chosen anew without the masks of the fold, they gave radiomics an AUC that was lower by 0.01 "
+    "(95% interval 0.00 to 0.03)."
+)
+
 ROLES = ("CaseID", "Image_filename", "Mask_tumor_filename", "Mask_other_filename", "Pixel_size")
 LABEL = "Classification"
 
@@ -290,4 +297,5 @@ def _notes(recorded: pd.DataFrame, *, n_left_out: int, options: BreastOptions) -
         "missing cells alone), and models can use it."
     )
     notes.append(Note("informative-missingness", "warning", missing))
+    notes.append(Note("segmentation-chosen-here", "warning", SEGMENTATION))
     return tuple(notes)

@@ -16,7 +16,7 @@ from cohorts._column_kinds import (
     parse_number,
 )
 from cohorts._errors import BenchmarkError
-from cohorts._manifest_dates import interval_column
+from cohorts._manifest_dates import interval_column, lost_intervals
 from cohorts._manifest_options import ColumnOptions
 from cohorts._read_tables import RecordedTable, name_some
 
@@ -102,7 +102,8 @@ def build_modality(
     modality : TabularModality or None
         Indexed by row number; None if no column has a value.
     notes : tuple of Note
-        Columns that are empty, and columns that are numbers but for a few cells.
+        Columns that are empty, columns that are numbers but for a few cells, and dates whose
+        reference is missing.
 
     Raises
     ------
@@ -117,6 +118,11 @@ def build_modality(
     built = {column: _build(column, table, declared, references) for column in filled}
     described = tuple(column for column, _ in built.values())
     notes += [_slips(column, table) for column in described if _was_inferred(column, declared)]
+    notes += [
+        lost_intervals(table.frame[column], cells, declared[column])
+        for column, (_, cells) in built.items()
+        if column in declared and declared[column].kind == "date"
+    ]
     said = tuple(note for note in notes if note is not None)
     if not filled:
         return None, said

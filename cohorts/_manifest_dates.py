@@ -8,13 +8,13 @@ from typing import Any
 
 import pandas as pd
 
-from cohorts._cohort import Column, ColumnKind
+from cohorts._cohort import Column, ColumnKind, Note
 from cohorts._dates import intervals, parse_iso, read_dates
 from cohorts._errors import BenchmarkError
 from cohorts._manifest_options import ColumnOptions, ManifestOptions
 from cohorts._read_tables import RecordedTable, unknown_column
 
-__all__ = ["check_references", "interval_column", "with_references"]
+__all__ = ["check_references", "interval_column", "lost_intervals", "with_references"]
 
 
 def check_references(options: ManifestOptions, known: Sequence[str], *, where: str) -> None:
@@ -127,6 +127,37 @@ def interval_column(
     counted = f"{unit} from {ends[0]} to {ends[1]}"
     said = f"{wanted.description} ({counted})" if wanted.description else counted
     return Column(name, ColumnKind.NUMERIC, unit, said), length
+
+
+def lost_intervals(
+    dates: pd.Series[Any], length: pd.Series[Any], wanted: ColumnOptions
+) -> Note | None:
+    """Say where an interval is missing only because its reference is.
+
+    Parameters
+    ----------
+    dates : Series of object
+        As recorded; NaN is missing.
+    length : Series of float
+        The intervals of the same rows.
+    wanted : ColumnOptions
+        Of the column of dates.
+
+    Returns
+    -------
+    Note or None
+        A warning with the number of rows; None where no row lost its interval so.
+    """
+    n_lost = int((dates.notna() & length.isna()).sum())
+    if not n_lost:
+        return None
+    text = (
+        f"{dates.name} counts from {wanted.since}, which is missing in {n_lost} row(s) that have a "
+        f"date in {dates.name}. Models see that the time is missing: where a missing "
+        f"{wanted.since} goes with the class, as the date of a biopsy does, rows that use it are "
+        "too good."
+    )
+    return Note("missing-references", "warning", text)
 
 
 def _fixed(since: str, name: str, dates: pd.Series[Any], where: str) -> pd.Series[Any]:

@@ -26,6 +26,7 @@ from features._blocks import (
     FeatureExtractor,
 )
 from features._cache import FeatureCache
+from features._per_image import modality_records
 from features._pixels import pixels_block
 from features.imaging import ImagingOptions
 
@@ -35,6 +36,7 @@ __all__ = [
     "available_sets",
     "block_kinds",
     "build_blocks",
+    "check_pixel_sizes",
     "extraction_s",
     "select_sets",
     "skipped_sets",
@@ -182,6 +184,7 @@ def build_blocks(
         In the order of `names`.
     """
     imaging = imaging or ImagingOptions()
+    check_pixel_sizes(cohort, imaging)
     tables = {table.name: table for table in cohort.tables}
     pixels, extracted = _pixel_blocks(cohort), _extracted_blocks(cohort)
     blocks: dict[str, FeatureBlock] = {}
@@ -207,6 +210,24 @@ def build_blocks(
                 progress=progress,
             )
     return blocks
+
+
+def check_pixel_sizes(cohort: Cohort, imaging: ImagingOptions) -> None:
+    """Check that images which are to be resampled have a pixel size, all of them.
+
+    Raises
+    ------
+    BenchmarkError
+        If `imaging` names a pixel size and an image has none to be resampled from.
+    """
+    records = [record for images in cohort.images for record in modality_records(images)]
+    n_unknown = sum(record.spacing_mm is None for record in records)
+    if imaging.pixel_mm is not None and n_unknown:
+        raise BenchmarkError(
+            f"imaging.pixel_mm = {imaging.pixel_mm:g} needs the pixel size of every image, but "
+            f"{n_unknown} of {len(records)} have none. Give it to the loader (for a manifest: "
+            "spacing_mm under images), or leave pixel_mm out."
+        )
 
 
 def assemble(blocks: Sequence[FeatureBlock]) -> pd.DataFrame:

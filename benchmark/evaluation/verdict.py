@@ -13,7 +13,15 @@ from benchmark.evaluation.board import Board, RowKey
 from benchmark.evaluation.comparison import Difference, paired_difference
 from benchmark.evaluation.metrics import Metric, Predictions
 
-__all__ = ["QUESTION", "Contestants", "FoldKey", "Opponent", "choose_opponent", "fusion_verdicts"]
+__all__ = [
+    "MASK_NOTES",
+    "QUESTION",
+    "Contestants",
+    "FoldKey",
+    "Opponent",
+    "choose_opponent",
+    "fusion_verdicts",
+]
 
 QUESTION = "Does fusion beat the best classical model here?"
 
@@ -21,6 +29,9 @@ QUESTION = "Does fusion beat the best classical model here?"
 FUSION_MODELS = ("late_fusion", "compact_fusion")
 
 NOT_COMPETING = ("baseline", "deep")
+
+# Notes on rows that were measured inside an expert's masks.
+MASK_NOTES = frozenset({"expert-mask", "mask-presence"})
 
 LABELS = {"better": "Yes", "worse": "No", "cannot tell": "Cannot tell"}
 
@@ -61,7 +72,10 @@ class Contestants:
         return [
             row
             for row in board.rows
-            if self.families[row[1]] not in NOT_COMPETING and row in self.inner_scores
+            if self.families[row[1]] not in NOT_COMPETING
+            and row in self.inner_scores
+            # An expert's outline is an advantage that no network and no new patient has.
+            and not MASK_NOTES & set(self.notes.get(row, ()))
         ]
 
 
@@ -273,10 +287,16 @@ def _caveats(
             f"{n_random} of {len(classical)} classical rows rest on embeddings from random "
             "weights, so the classical side had no pretrained ones."
         )
-    if any({"expert-mask", "mask-presence"} & set(notes.get(row, ())) for row in opponent.chosen):
+    n_masked = sum(bool(MASK_NOTES & set(codes)) for codes in notes.values())
+    if n_masked:
         caveats.append(
-            "The classical side measured inside masks that came with the data; the network does "
-            "not see them."
+            f"{n_masked} row(s) measured inside masks that came with the data were left out of "
+            "this comparison: a network sees no mask, and a new patient has none."
+        )
+    if any("fine-tuned-weights" in notes.get(row, ()) for row in (fusion, *opponent.chosen)):
+        caveats.append(
+            "A side rests on a backbone that was fine-tuned on the labels of another run's "
+            "patients; if any of them are here, it is too good."
         )
     most = max(contestants.n_trials.get(row, 1) for row in opponent.chosen)
     # A network that is not tuned is one setting, as is a row with one trial.

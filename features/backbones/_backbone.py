@@ -93,7 +93,7 @@ def create_backbone(name: str, *, weights: str, random_state: int) -> Backbone:
     BenchmarkError
         If the name is unknown, or the weights that were asked for cannot be had.
     """
-    if name == "compact" and (weights in NAMED_WEIGHTS or not Path(weights).is_dir()):
+    if name == "compact" and weights in NAMED_WEIGHTS:
         return _finish(_seeded(lambda: _untrained(name), random_state), f"random:{random_state}")
     _check_name(name)
     if weights == "random":

@@ -36,6 +36,10 @@ logger = logging.getLogger(__name__)
 # Images between two looks at the cache and the bar; a GPU must not wait for each of them.
 BATCH_SIZES = {"cpu": 32, "cuda": 512}
 
+UNTRAINED = (
+    "The compact backbone was never trained: embeddings of it are those of random weights. The "
+    "compact networks train it; an embedding takes the folder of one as weights."
+)
 CROPPED = (
     "Embeddings show the surroundings of the automatic region; {n_whole} of {n_images} images, in "
     "which no region was found with confidence, are shown whole."
@@ -92,7 +96,7 @@ class Embedding(FeatureExtractor[EmbeddingOptions]):
             numbers[:, :-1],
             settings=settings,
         )
-        notes = (*backbone.notes, *_crop_notes(options, numbers))
+        notes = (*_weight_notes(backbone), *_crop_notes(options, numbers))
         return replace(block, notes=notes, options=asdict(options))
 
     def _compute(
@@ -210,6 +214,13 @@ def _features(backbone: str, n_features: int) -> list[FeatureText]:
         FeatureText(f"{i:0{width}d}", description=f"feature {i} of {backbone}")
         for i in range(n_features)
     ]
+
+
+def _weight_notes(backbone: Backbone) -> tuple[Note, ...]:
+    """Return the backbone's notes; a frozen compact one says that nobody trained it."""
+    if backbone.is_random and not backbone.notes:
+        return (Note("random-weights", "warning", UNTRAINED),)
+    return backbone.notes
 
 
 def _crop_notes(options: EmbeddingOptions, numbers: NDArray[np.float64]) -> tuple[Note, ...]:

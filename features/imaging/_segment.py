@@ -7,7 +7,7 @@ core. Nothing is learnt from the cohort at hand: the weights below are constants
 
 They were chosen on BrEaST: they maximise the mean Dice of 252 lesions with the expert's mask
 when blobs are drawn by the softmax of their scores, with an L2 penalty of 0.003 on standardised
-descriptors. In fivefold cross-validation the median is 0.785. No constant was fitted on BUSI,
+descriptors. In fivefold cross-validation the median is 0.785. No weight was fitted on BUSI,
 which is the test, though its numbers were seen while methods were compared.
 
 =============================  ========================  ========================
@@ -47,7 +47,7 @@ from features.imaging._blobs import (
     make_views,
 )
 
-__all__ = ["segment_lesion"]
+__all__ = ["CONFIDENCE", "WEIGHTS", "segment_lesion"]
 
 WEIGHTS: Mapping[str, float] = {
     "log_area": 0.615,

@@ -34,7 +34,7 @@ ORIGINS: tuple[RegionOrigin, ...] = ("expert", "automatic", "whole")
 
 AUTOMATIC = (
     "Radiomics were computed in regions that were found automatically, the same way for every "
-    "image; masks that came with the data were not used. In {n_whole} of {n_images} images no "
+    "image; no mask of these images was read. In {n_whole} of {n_images} images no "
     "region was found with a confidence of {least} or more, and all that was scanned stands in; "
     "their shape counts as missing."
 )
@@ -46,6 +46,13 @@ MASK_PRESENCE = (
     "The block radiomics_mask was computed inside masks; {n_without} of {n_images} images have "
     "none and count as missing. Where having a mask goes with the class, its rows are too good."
 )
+PIXEL_SIZES = (
+    "Pixel sizes differ from {low:.2g} to {high:.2g} mm. Texture is counted in pixels and can read "
+    "the device and its depth setting from them; where these go with the class, rows that use "
+    "radiomics are too good. imaging: {{pixel_mm: {usual:.2g}}} measures all images at one size."
+)
+# Largest over smallest pixel size from which on it is said.
+ALIKE = 1.25
 NOT_OFFERED = (
     "{n_without} of {n_images} images have no mask, and a block that exists for some cases only "
     "would state their class; name the feature set to have it all the same"
@@ -108,7 +115,7 @@ class Radiomics(FeatureExtractor[RadiomicsOptions]):
         values, about = numbers[:, :-N_ABOUT_REGION], numbers[:, -N_ABOUT_REGION:]
         block = image_block(name, cases, images, self.describe(options), values, settings=settings)
         regions = _regions(cases, images, about)
-        notes = self._notes(regions, options, imaging)
+        notes = (*self._notes(regions, options, imaging), *_size_notes(images, imaging))
         return replace(block, notes=notes, options=asdict(options), regions=regions)
 
     def _families(self, options: RadiomicsOptions) -> dict[str, Family]:
@@ -144,7 +151,7 @@ class Radiomics(FeatureExtractor[RadiomicsOptions]):
             n_values = sum(len(family.describe(options)) for family in families.values())
             return [np.nan] * (n_values + N_ABOUT_REGION)
         # Sizes in millimetres of an image whose pixel size is unknown are unknown.
-        spacing = (record.spacing_mm or np.nan) if options.unit == "mm" else 1.0
+        spacing = (prepared.spacing_mm or np.nan) if options.unit == "mm" else 1.0
         view = RegionView(
             prepared.grey, region.mask, prepared.scanned, spacing, region.confidence, options
         )
@@ -193,9 +200,18 @@ class MaskRadiomics(Radiomics):
     ) -> tuple[Note, ...]:
         n_without = int((regions["origin"] == "none").sum())
         if not n_without:
-            return (Note("expert-mask", "info", EXPERT_MASK),)
+            return (Note("expert-mask", "warning", EXPERT_MASK),)
         text = MASK_PRESENCE.format(n_without=n_without, n_images=len(regions))
         return (Note("mask-presence", "warning", text),)
+
+
+def _size_notes(images: ImageModality, imaging: ImagingOptions) -> tuple[Note, ...]:
+    """Warn where texture, which is counted in pixels, can tell the device by its pixel size."""
+    known = [one.spacing_mm for one in modality_records(images) if one.spacing_mm is not None]
+    if imaging.pixel_mm is not None or not known or max(known) < ALIKE * min(known):
+        return ()
+    text = PIXEL_SIZES.format(low=min(known), high=max(known), usual=np.median(known))
+    return (Note("pixel-sizes", "warning", text),)
 
 
 def _about(region: Region) -> list[float]:

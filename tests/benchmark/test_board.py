@@ -243,13 +243,25 @@ def test_what_was_unequal_is_said():
     (untrained,) = verdicts(board, {"svm": 0.9}, notes=network)
     assert untrained["label"] == "No (random weights)"
     assert "nothing about a pretrained one" in " ".join(untrained["caveats"])
-    classical = {("tabular", "svm"): ["random-weights", "expert-mask"]}
+    classical = {("tabular", "svm"): ["random-weights", "fine-tuned-weights"]}
     said = " ".join(verdicts(board, {"svm": 0.9}, notes=classical)[0]["caveats"])
     assert "1 of 1 classical rows rest on embeddings from random weights" in said
-    assert "measured inside masks that came with the data" in said
+    assert "fine-tuned on the labels of another run's patients" in said
     trials = {("tabular", "svm"): 30, ("tabular", "late_fusion"): 0}
     said = " ".join(verdicts(board, {"svm": 0.9}, n_trials=trials)[0]["caveats"])
     assert "chose among 1 row(s), each of up to 30 setting(s); the network had 1." in said
+
+
+@pytest.mark.parametrize("code", ["expert-mask", "mask-presence"])
+def test_an_experts_mask_does_not_compete(code):
+    """A row measured inside masks is no opponent, however good; the verdict says so."""
+    board = board_of(
+        predictions("late_fusion", 0.2), predictions("svm", 3.0, 1), predictions("knn", 1.0, 2)
+    )
+    masked = {("tabular", "svm"): [code]}
+    (verdict,) = verdicts(board, {"svm": 0.99, "knn": 0.7}, notes=masked)
+    assert verdict["opponents"] == [{"features": "tabular", "model": "knn", "n_folds": 6}]
+    assert "1 row(s) measured inside masks" in " ".join(verdict["caveats"])
 
 
 def test_an_interval_that_ends_near_zero_has_three_decimals():

@@ -35,6 +35,17 @@ def clinical(cohort: Cohort) -> tuple[pd.DataFrame, dict[str, Any]]:
     return cohort.tables[0].table, {column.name: column for column in cohort.tables[0].columns}
 
 
+def test_a_missing_reference_is_said(tmp_path):
+    """Where the other date is missing the interval is too, and that may state the class."""
+    text = TABLE.replace("e2,2024-01-11", "e2,").replace("e4,2024-03-01", "e4,")
+    cohort = load(tmp_path, {"last_birth": BIRTH}, text=text, exclude=["exam_date"])
+    (note,) = (note for note in cohort.notes if note.code == "missing-references")
+    assert note.severity == "warning"
+    assert "missing in 2 row(s) that have a date in last_birth" in note.text
+    whole = load(tmp_path, {"last_birth": BIRTH})
+    assert "missing-references" not in {note.code for note in whole.notes}
+
+
 def test_a_date_becomes_the_time_to_its_reference(tmp_path):
     """Days or years from one to the other, a number with its unit; the reference is no feature."""
     table, columns = clinical(load(tmp_path, {"last_birth": BIRTH | {"unit": "days"}}))

@@ -335,6 +335,34 @@ def test_every_feature_is_described(small_cohort, name):
         assert all(text.family for text in texts)
 
 
+def test_pixel_sizes_that_differ_are_said(small_cohort):
+    """Texture counted in pixels can tell the device; at one pixel size it cannot."""
+    records = tuple(
+        (replace(images[0], spacing_mm=0.1 if row % 2 else 0.14),)
+        for row, images in enumerate(small_cohort.images[0].records)
+    )
+    mixed = replace(small_cohort, images=(ImageModality("ultrasound", records),))
+    codes = {note.code: note for note in build(mixed, "radiomics").notes}
+    assert codes["pixel-sizes"].severity == "warning"
+    assert "from 0.1 to 0.14 mm" in codes["pixel-sizes"].text
+    one_size = build(mixed, "radiomics_mask", imaging=ImagingOptions(pixel_mm=0.1))
+    assert "pixel-sizes" not in {note.code for note in one_size.notes}
+    # Sizes in millimetres stay what they were, but for the rounding of outlines to pixels.
+    area = "radiomics_mask__shape_area"
+    before = build(mixed, "radiomics_mask").frame[area]
+    assert np.allclose(one_size.frame[area], before, rtol=0.1)
+    assert "pixel-sizes" not in {note.code for note in build(small_cohort, "radiomics").notes}
+
+
+def test_resampling_needs_every_pixel_size(small_cohort):
+    """Without the pixel size of an image nothing can be resampled; the message counts them."""
+    bare = replace(small_cohort.images[0].records[0][0], spacing_mm=None)
+    records = ((bare,), *small_cohort.images[0].records[1:])
+    partly = replace(small_cohort, images=(ImageModality("ultrasound", records),))
+    with pytest.raises(BenchmarkError, match=r"pixel_mm = 0\.1 needs .* 1 of 90 have none"):
+        build(partly, "radiomics", imaging=ImagingOptions(pixel_mm=0.1))
+
+
 def test_random_weights_are_said(small_cohort):
     """Random weights mark the block, also where the config asks for them."""
     block = build(small_cohort.take(range(3)), "embedding", weights="random")
@@ -346,6 +374,10 @@ def test_random_weights_are_said(small_cohort):
         BenchmarkError, match=r"Unknown backbone 'efficientnet_b33'.*'efficientnet_b3'"
     ):
         build(small_cohort.take(range(3)), "embedding", backbone="efficientnet_b33")
+    compact = build(small_cohort.take(range(3)), "embedding", backbone="compact")
+    assert "compact backbone was never trained" in compact.notes[0].text
+    with pytest.raises(BenchmarkError, match=r"weights file 'none' .* does not exist"):
+        build(small_cohort.take(range(3)), "embedding", backbone="compact", weights="none")
 
 
 def test_sets_of_a_cohort(small_cohort):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 
 from cohorts import ImageRecord
 from features import ImagingOptions, decode_image, find_region, prepare_image
+from features.imaging import _pipeline
 
 RAW = ImagingOptions(crop=False, remove_overlays=False)
 
@@ -171,3 +173,25 @@ def test_coloured_calipers_are_painted_over(tmp_path):
     assert decode_image(path)[60, 50:71].min() > 200
     prepared = prepare_image(ImageRecord(path), ImagingOptions())
     assert prepared.grey[60, 50:71].max() < 130
+
+
+def test_resampling_brings_every_image_to_one_pixel_size(framed):
+    """At half the pixel size twice the pixels: image, scan and outline alike, sizes unchanged."""
+    record = replace(framed, spacing_mm=0.2)
+    before = prepare_image(record, ImagingOptions())
+    after = prepare_image(record, ImagingOptions(pixel_mm=0.1))
+    assert after.grey.shape == tuple(2 * side for side in before.grey.shape)
+    assert after.scanned.shape == after.outlined.shape == after.grey.shape
+    assert (before.spacing_mm, after.spacing_mm) == (0.2, 0.1)
+    assert after.outlined.sum() == 4 * before.outlined.sum()
+    coarse = prepare_image(record, ImagingOptions(pixel_mm=0.4))
+    assert coarse.grey.shape == (50, 70)
+    # Areas are averaged: shrinking keeps the mean brightness.
+    assert abs(float(coarse.grey.mean()) - float(before.grey.mean())) < 1
+
+
+def test_constants_of_the_segmentation_are_part_of_the_settings(monkeypatch):
+    """Other constants are other numbers: no cached one may be taken for them."""
+    before = ImagingOptions().settings()
+    monkeypatch.setitem(_pipeline.WEIGHTS, "solidity", 0.0)
+    assert ImagingOptions().settings() != before

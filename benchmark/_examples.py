@@ -14,9 +14,7 @@ from PIL import Image
 from cohorts import Cohort, ImageModality, ImageRecord
 from features import ImagingOptions, Region, decode_image, find_region, prepare_image
 
-__all__ = ["NO_EXAMPLES", "example_images"]
-
-NO_EXAMPLES: dict[str, Any] = {"steps": [], "images": []}
+__all__ = ["example_images"]
 
 # Longest side on the page, in pixels; nothing is enlarged.
 LONGEST = 280
@@ -30,7 +28,9 @@ OUTLINE_WIDTHS = (1, 3)
 Rgb = NDArray[np.uint8]
 
 
-def example_images(cohort: Cohort, imaging: ImagingOptions) -> dict[str, Any]:
+def example_images(
+    cohort: Cohort, imaging: ImagingOptions, *, outlined: bool = True
+) -> dict[str, Any]:
     """Return the first case of each class, as it came and as the extractors see it.
 
     Parameters
@@ -39,23 +39,25 @@ def example_images(cohort: Cohort, imaging: ImagingOptions) -> dict[str, Any]:
         With images.
     imaging : ImagingOptions
         The steps that are shown.
+    outlined : bool
+        Whether the automatic region is drawn; only where a block was measured in it.
 
     Returns
     -------
     dict
-        Plain values: ``steps``, in words, and ``images``, an entry for each image modality and
-        class: ``modality``, ``class``, ``before`` and ``after`` (PNG as base64), their
+        Plain values: ``steps``, in words, ``outlined``, and ``images``, an entry for each image
+        modality and class: ``modality``, ``class``, ``before`` and ``after`` (PNG as base64), their
         ``size_before`` and ``size_after`` on the page, ``origin`` and ``confidence`` of the
         region that is outlined, and ``share`` of it. A class without an image has no entry.
         No identifier is in it.
     """
     examples = [
-        {"modality": images.name, "class": name, **_example(record, imaging)}
+        {"modality": images.name, "class": name, **_example(record, imaging, outlined=outlined)}
         for images in cohort.images
         for k, name in enumerate(cohort.classes)
         if (record := _first_of_class(cohort, images, k)) is not None
     ]
-    return {"steps": imaging.steps(), "images": examples}
+    return {"steps": imaging.steps(), "outlined": outlined, "images": examples}
 
 
 def _first_of_class(cohort: Cohort, images: ImageModality, k: int) -> ImageRecord | None:
@@ -67,9 +69,9 @@ def _first_of_class(cohort: Cohort, images: ImageModality, k: int) -> ImageRecor
     return next(of_class, None)
 
 
-def _example(record: ImageRecord, imaging: ImagingOptions) -> dict[str, Any]:
+def _example(record: ImageRecord, imaging: ImagingOptions, *, outlined: bool) -> dict[str, Any]:
     prepared = prepare_image(record, imaging)
-    region = find_region(prepared, "automatic", imaging)
+    region = find_region(prepared, "automatic" if outlined else "whole", imaging)
     if region is None:
         raise AssertionError("An automatic region always exists.")
     before, after = _on_page(_as_rgb(decode_image(record.path))), _outlined(prepared.grey, region)

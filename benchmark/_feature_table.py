@@ -41,14 +41,14 @@ def feature_table() -> pd.DataFrame:
         With the default options; an extractor whose features all stand above has one row.
     """
     rows = [("<modality>", *text) for text in _encoded_columns()]
-    seen: dict[str, set[str]] = {}
+    seen: dict[str, set[FeatureText]] = {}
     for extractor in EXTRACTORS:
         texts = extractor.describe(extractor.options_type())
-        names = {text.name for text in texts}
-        twin = next((block for block, known in seen.items() if names <= known), None)
+        described = set(texts)
+        twin = next((block for block, known in seen.items() if described <= known), None)
         if twin is not None:
             texts = [FeatureText("…", description=f"as in {twin}; {extractor.title}")]
-        seen[extractor.name] = names
+        seen[extractor.name] = described
         rows += [(extractor.name, *text) for text in texts]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
+import yaml
+
 from benchmark.config import PRESETS, Config, load_config
 from benchmark.evaluation import METRICS
 from cohorts import COHORTS
@@ -29,7 +34,7 @@ def features() -> Listing:
         extracted.append((extractor.name, extractor.title))
         extracted.append((f"{extractor.name}+tabular", f"{extractor.name} and all tables"))
     pixels: Listing = [
-        ("all", "every extractor and all tabular modalities"),
+        ("all", "every extractor that needs no mask, and all tabular modalities"),
         ("image", "the image itself, for networks"),
         ("image+tabular", "the image itself and all tabular modalities, for networks"),
     ]
@@ -78,7 +83,19 @@ def commented_config() -> str:
         "# seed             seed of everything",
         "",
     ]
-    return "\n".join(lines) + resolved.to_yaml()
+    return "\n".join(lines) + resolved.to_yaml() + _commented_options()
+
+
+def _commented_options() -> str:
+    """Return every option of every extractor with its default, commented out."""
+    lines = ["#", "# feature_options may hold, with these defaults:", "# feature_options:"]
+    for extractor in EXTRACTORS:
+        defaults = yaml.safe_dump(
+            json.loads(json.dumps(asdict(extractor.options_type()))), sort_keys=False
+        )
+        lines.append(f"#   {extractor.name}:")
+        lines += [f"#     {line}" for line in defaults.splitlines()]
+    return "\n".join(lines) + "\n"
 
 
 def _spending(config: Config) -> str:

@@ -11,11 +11,11 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark._examples import NO_EXAMPLES, example_images
+from benchmark._examples import example_images
 from benchmark._final_models import save_leading
 from benchmark._seen_patients import check_weights
 from benchmark.config import Config
-from benchmark.evaluation import RunRecord, build_board, score_table, summarise
+from benchmark.evaluation import NO_EXAMPLES, RunRecord, build_board, score_table, summarise
 from benchmark.evaluation.summary import leaderboard_table
 from benchmark.experiment import (
     Cell,
@@ -33,7 +33,15 @@ from benchmark.experiment import (
     write_parquet,
 )
 from cohorts import Cohort, default_cache_dir, load_cohort, write_atomically
-from features import FeatureCache, build_blocks, check_pixel_sizes, extraction_s
+from features import (
+    FeatureBlock,
+    FeatureCache,
+    build_blocks,
+    check_options,
+    check_pixel_sizes,
+    extraction_s,
+)
+from models import MODELS
 from reports import render_leaderboard
 
 __all__ = [
@@ -127,6 +135,9 @@ def prepare(config: Config) -> Preparation:
     splits = outer_splits(cohort, config)
     cohort = cohort.with_notes(*fold_notes(cohort, splits))
     plan = make_plan(cohort, config)
+    check_options(cohort, _block_names(plan), config.feature_options)
+    for name in dict.fromkeys(model for _, model in plan.rows):
+        MODELS.get(name).check(config.model_settings)
     sets = {one.name: one for one in plan.sets}
     costs = {cell: estimate_s(cohort, config, cell, sets[cell.features]) for cell in plan.cells}
     return Preparation(config, cohort, splits, plan, costs)
@@ -225,7 +236,7 @@ def render(folder: str | Path) -> dict[str, Any]:
         scores=scores,
         board=board,
         inner=store.read_table("inner_predictions"),
-        examples=store.read_examples(),
+        examples=store.read_examples() or NO_EXAMPLES,
     )
     summary = summarise(record)
     write_parquet(store.folder / "scores.parquet", scores)
@@ -246,10 +257,9 @@ def _extract(
     ready: Preparation, cache: FeatureCache, store: RunStore, *, progress: bool
 ) -> TaskFactory:
     """Compute every block that the plan needs, once for the whole cohort."""
-    names = [name for one in ready.plan.sets for name in one.blocks]
     blocks = build_blocks(
         ready.cohort,
-        names,
+        _block_names(ready.plan),
         options=ready.config.feature_options,
         imaging=ready.config.imaging,
         cache=cache,
@@ -257,18 +267,20 @@ def _extract(
         progress=progress,
     )
     store.begin(ready.config, ready.cohort, ready.plan, blocks)
-    write_json(store.folder / "examples.json", _examples(ready))
+    write_json(store.folder / "examples.json", _examples(ready, blocks))
     return TaskFactory(ready.config, ready.cohort, ready.plan.sets, blocks, ready.splits)
 
 
-def _examples(ready: Preparation) -> dict[str, Any]:
+def _examples(ready: Preparation, blocks: Mapping[str, FeatureBlock]) -> dict[str, Any]:
     """Return what the page shows of the images: nothing unless it may be seen and was used."""
     wanted = ready.config.show_images
     shown = ready.cohort.info.images_public if wanted is None else wanted
     tables = {table.name for table in ready.cohort.tables}
     if not shown or all(tables.issuperset(one.blocks) for one in ready.plan.sets):
-        return NO_EXAMPLES
-    return example_images(ready.cohort, ready.config.imaging)
+        return dict(NO_EXAMPLES)
+    measured = (block.regions for block in blocks.values() if block.regions is not None)
+    outlined = any("automatic" in set(regions["origin"]) for regions in measured)
+    return example_images(ready.cohort, ready.config.imaging, outlined=outlined)
 
 
 def _add_wall_time(store: RunStore, seconds: float) -> None:
@@ -289,7 +301,11 @@ def plan_table(ready: Preparation) -> pd.DataFrame:
 
 def extraction_estimate_s(ready: Preparation) -> float:
     """Return the expected seconds of computing every image feature; less if some are cached."""
-    return extraction_s(ready.cohort, {name for one in ready.plan.sets for name in one.blocks})
+    return extraction_s(ready.cohort, _block_names(ready.plan))
+
+
+def _block_names(plan: Plan) -> list[str]:
+    return list(dict.fromkeys(name for one in plan.sets for name in one.blocks))
 
 
 def total_estimate_s(plan: Plan, costs: Mapping[Cell, float], n_jobs: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import textwrap
 import warnings
@@ -47,6 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BenchmarkError as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return EXIT_USAGE
+    except BrokenPipeError:
+        # Whoever read, such as `head`, has enough; the interpreter must not try to flush more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
     except OSError as error:
         # A full disk, a folder that cannot be written: nothing that a traceback would explain.
         print(f"benchmark: {error}. Finished cells are kept.", file=sys.stderr)
@@ -139,10 +144,9 @@ def _add_cache(commands: Any) -> None:
 
 def _at_least(low: int) -> Any:
     def whole_number(text: str) -> int:
-        value = int(text)
-        if value < low:
-            raise argparse.ArgumentTypeError(f"{value} is below {low}")
-        return value
+        if not text.isdigit() or int(text) < low:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low} up")
+        return int(text)
 
     return whole_number
 

@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from benchmark.evaluation.metrics import METRICS
 from cohorts import COHORTS, BenchmarkError, parse_options, unknown_name
-from features import EXTRACTORS, ImagingOptions
+from features import EXTRACTORS, NAMED_WEIGHTS, ImagingOptions
 from models import MODELS, ModelSettings
 
 __all__ = [
@@ -28,6 +28,13 @@ __all__ = [
 ]
 
 COMMAND_LINE = "the command line"
+
+# Keys whose values are paths, or names of weights.
+PATHS = (
+    ("cohort", "data"),
+    ("feature_options", "embedding", "weights"),
+    ("model_settings", "networks", "weights"),
+)
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -229,7 +236,7 @@ def load_config(
     given = dict(overrides or {})
     values = {} if path is None else _read_yaml(Path(path))
     if path is not None:
-        _anchor_data(values, Path(path))
+        _anchor_paths(values, Path(path))
 
     def where(*keys: str) -> str:
         return COMMAND_LINE if path is None or _holds(given, keys) else str(path)
@@ -277,14 +284,17 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def _anchor_data(values: dict[str, Any], path: Path) -> None:
-    """Make the data path relative to the working folder instead of the config file."""
-    cohort = values.get("cohort")
-    if not isinstance(cohort, dict):
-        return
-    data = cohort.get("data")
-    if isinstance(data, str) and not Path(data).expanduser().is_absolute():
-        values["cohort"] = cohort | {"data": os.path.relpath(path.parent / data)}
+def _anchor_paths(values: dict[str, Any], path: Path) -> None:
+    """Make paths relative to the working folder instead of the config file."""
+    for *sections, key in PATHS:
+        section: Any = values
+        for name in sections:
+            section = section.get(name) if isinstance(section, dict) else None
+        value = section.get(key) if isinstance(section, dict) else None
+        if not isinstance(value, str) or value in NAMED_WEIGHTS:
+            continue
+        if not Path(value).expanduser().is_absolute():
+            section[key] = os.path.relpath(path.parent / value)
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -221,6 +221,10 @@ def _as_numbers(
 
 def _as_levels(cells: pd.Series[Any], column: Column, where: str) -> pd.Series[Any]:
     texts = cells.map(as_text, na_action="ignore").astype(object)
+    if all(level.isdigit() for level in column.order):
+        # A column of whole numbers with an empty cell is often written as 1.0, 2.0 and so on.
+        numbers = texts.map(parse_number, na_action="ignore")
+        texts = numbers.map(as_text, na_action="ignore").where(numbers.notna(), texts)
     outside = texts[texts.notna() & ~texts.isin(column.order)]
     if len(outside):
         more = f", and {len(outside) - 1} other row(s) likewise" if len(outside) > 1 else ""

@@ -98,7 +98,8 @@ def _pydicom(path: Path) -> Any:
     except ImportError:
         raise BenchmarkError(
             f"{str(path)!r} is a DICOM file, and reading it needs pydicom, which is not "
-            "installed: run pip install 'sonobench[dicom]', or export the image as PNG."
+            "installed: run pip install -c constraints.txt '.[dicom]' in the source folder of "
+            "sonobench, or export the image as PNG."
         ) from None
     return pixels
 

@@ -11,6 +11,7 @@ from features._blocks import (
 )
 from features._cache import CacheKey, CacheWarning, FeatureCache
 from features._cache_upkeep import UNUSED_DAYS, CacheFile, list_files, prunable, remove_files
+from features._per_image import extract_records, image_block, modality_records
 from features._preprocess import CappedPCA, make_preprocessor
 from features._progress import progress_bar
 from features._scaling import SteadyScaler
@@ -20,13 +21,20 @@ from features._sets import (
     available_sets,
     block_kinds,
     build_blocks,
+    check_options,
     check_pixel_sizes,
     extraction_s,
     select_sets,
     skipped_sets,
 )
 from features._tabular import TabularEncoder
-from features.backbones import Backbone, create_backbone, normalise_pixels
+from features.backbones import (
+    NAMED_WEIGHTS,
+    Backbone,
+    check_backbone,
+    create_backbone,
+    normalise_pixels,
+)
 from features.imaging import (
     AugmentOptions,
     ImagingOptions,
@@ -47,6 +55,7 @@ from features import embedding
 
 __all__ = [
     "EXTRACTORS",
+    "NAMED_WEIGHTS",
     "UNUSED_DAYS",
     "AugmentOptions",
     "Backbone",
@@ -70,16 +79,21 @@ __all__ = [
     "available_sets",
     "block_kinds",
     "build_blocks",
+    "check_backbone",
+    "check_options",
     "check_pixel_sizes",
     "create_backbone",
     "decode_image",
     "decode_mask",
     "embedding",
+    "extract_records",
     "extraction_s",
     "find_region",
+    "image_block",
     "list_files",
     "load_pixels",
     "make_preprocessor",
+    "modality_records",
     "normalise_pixels",
     "prepare_image",
     "progress_bar",

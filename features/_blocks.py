@@ -156,7 +156,7 @@ class FeatureExtractor(ABC, Generic[Options]):
     title: ClassVar[str]
     version: ClassVar[int]
     options_type: ClassVar[type]
-    image_s: ClassVar[float]
+    image_s: ClassVar[float] = 0.05
     reads_masks: ClassVar[bool] = False
 
     def resolve(self, images: ImageModality, options: Options) -> Options:  # noqa: ARG002  # the default decides nothing
@@ -165,6 +165,15 @@ class FeatureExtractor(ABC, Generic[Options]):
         With what comes back, new patients get the columns that the cohort got.
         """
         return options
+
+    def check(self, options: Options) -> None:  # the default finds nothing wrong
+        """Refuse options that cannot be followed, before anything is computed.
+
+        Raises
+        ------
+        BenchmarkError
+            If a file, a package or a name that the options need cannot be had.
+        """
 
     def skip(self, images: ImageModality) -> str | None:  # noqa: ARG002  # the default skips nothing
         """Return why the block is not computed unless asked for by name, or None if it is."""

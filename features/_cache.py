@@ -11,7 +11,7 @@ import uuid
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote
@@ -19,7 +19,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from cohorts import ImageRecord
+from cohorts import BenchmarkError, ImageRecord
 
 __all__ = ["FOLDER", "CacheKey", "CacheWarning", "FeatureCache"]
 
@@ -45,13 +45,21 @@ class CacheKey(NamedTuple):
     digest: str
 
 
-@lru_cache(maxsize=65536)
+# Without a bound: an entry is small, and a bound below the number of images would forget each
+# before it is asked for again.
+@cache
 def _content_digest(path: Path, size: int, mtime_ns: int) -> str:  # noqa: ARG001  # they make the memo notice a changed file
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _digest(path: Path) -> str:
-    status = path.stat()
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise BenchmarkError(
+            f"The file {str(path)!r} cannot be read any more ({error.strerror}). Put it back and "
+            "start again; finished cells are kept."
+        ) from None
     return _content_digest(path, status.st_size, status.st_mtime_ns)
 
 

@@ -36,6 +36,7 @@ __all__ = [
     "available_sets",
     "block_kinds",
     "build_blocks",
+    "check_options",
     "check_pixel_sizes",
     "extraction_s",
     "select_sets",
@@ -195,10 +196,8 @@ def build_blocks(
             blocks[name] = pixels_block(name, cohort.cases, pixels[name], imaging)
         else:
             extractor, images = extracted[name]
-            where = f"feature_options.{extractor.name}"
-            parsed: Any = parse_options(
-                extractor.options_type, options.get(extractor.name, {}), where=where
-            )
+            parsed = _parsed_options(extractor, options)
+            extractor.check(parsed)
             blocks[name] = extractor.extract(
                 name,
                 cohort.cases,
@@ -210,6 +209,32 @@ def build_blocks(
                 progress=progress,
             )
     return blocks
+
+
+def check_options(
+    cohort: Cohort, names: Collection[str], options: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Check the options of every extractor whose block is among `names`.
+
+    Raises
+    ------
+    BenchmarkError
+        If an option is unknown or cannot be followed.
+    """
+    wanted = {
+        extractor.name: extractor
+        for name, (extractor, _) in _extracted_blocks(cohort).items()
+        if name in names
+    }
+    for extractor in wanted.values():
+        extractor.check(_parsed_options(extractor, options))
+
+
+def _parsed_options(
+    extractor: FeatureExtractor[Any], options: Mapping[str, Mapping[str, Any]]
+) -> Any:
+    where = f"feature_options.{extractor.name}"
+    return parse_options(extractor.options_type, options.get(extractor.name, {}), where=where)
 
 
 def check_pixel_sizes(cohort: Cohort, imaging: ImagingOptions) -> None:

@@ -24,13 +24,9 @@ from features._tabular_cells import (
     infer_kind,
     label_matrix,
 )
-from features._tabular_names import MISSING_SUFFIX, category_suffix, describe_output, label_suffix
+from features._tabular_names import MISSING_SUFFIX, RARE_SUFFIX, describe_output, value_suffix
 
 __all__ = ["TabularEncoder"]
-
-# Stands between a column's position and the category in the encoder's output names, so
-# that every output column can be traced to its source whatever the names contain.
-_MARK = "\x1f"
 
 
 class TabularEncoder(TransformerMixin, BaseEstimator):
@@ -323,16 +319,21 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         numbers = [*self._numeric, *self._ordinal, *self._boolean]
         outputs = [(position, "") for position in numbers]
         outputs += [(numbers[flag], MISSING_SUFFIX) for flag in self._flagged]
-        if self._categorical:
-            marked = [f"{position}{_MARK}" for position in self._categorical]
-            for name in self._one_hot.get_feature_names_out(marked):
-                marked_position, category = str(name).split(_MARK, 1)
-                outputs.append((int(marked_position), category_suffix(category)))
+        for number, position in enumerate(self._categorical):
+            outputs += [(position, suffix) for suffix in self._category_suffixes(number)]
         for position, labels in zip(self._multi_label, self._labels, strict=True):
-            outputs += [(position, label_suffix(label)) for label in labels]
+            outputs += [(position, value_suffix(label)) for label in labels]
         self._outputs = outputs
         names = self._input_names(None)
         self.source_columns_ = [str(names[position]) for position, _ in outputs]
+
+    def _category_suffixes(self, number: int) -> list[str]:
+        """Name the columns of a categorical column, in the order of the one-hot encoder."""
+        rare = self._one_hot.infrequent_categories_[number]
+        pooled = set() if rare is None else {_or_none(value) for value in rare}
+        values = map(_or_none, self._one_hot.categories_[number])
+        suffixes = [value_suffix(value) for value in values if value not in pooled]
+        return suffixes if rare is None else [*suffixes, RARE_SUFFIX]
 
     def _input_names(self, input_features: Any) -> NDArray[np.object_]:
         known = getattr(self, "feature_names_in_", None)
@@ -349,3 +350,8 @@ class TabularEncoder(TransformerMixin, BaseEstimator):
         if known is not None:
             return np.asarray(known, dtype=object)
         return np.asarray([f"x{i}" for i in range(self.n_features_in_)], dtype=object)
+
+
+def _or_none(value: Any) -> str | None:
+    """Categories are text or NaN, which is not equal to itself."""
+    return value if isinstance(value, str) else None

@@ -4,37 +4,33 @@ from __future__ import annotations
 
 from cohorts import Column, ColumnKind
 
-__all__ = ["MISSING_SUFFIX", "category_suffix", "describe_output", "label_suffix"]
+__all__ = ["MISSING_SUFFIX", "RARE_SUFFIX", "describe_output", "value_suffix"]
 
 # An indicator beside a number, and a category or label of its own.
 MISSING_SUFFIX = " missing"
 MISSING = "missing"
 RARE = "rare"
 
-# What scikit-learn's one-hot encoder calls the two.
-NAMES = {"nan": MISSING, "infrequent_sklearn": RARE}
+RARE_SUFFIX = f": {RARE}"
 
 
-def category_suffix(category: str) -> str:
-    """Return what follows the source in the name of a category's column.
+def value_suffix(value: str | None) -> str:
+    """Return what follows the source in the name of the column of a category or label.
 
     Parameters
     ----------
-    category : str
-        As the one-hot encoder writes it, after the underscore that it joins with.
+    value : str or None
+        As recorded; None, and the empty label, are missing. A recorded ``missing`` or ``rare``
+        is quoted, so that it is not taken for what we call so.
 
     Examples
     --------
-    >>> category_suffix("_left"), category_suffix("_nan")
-    (': left', ': missing')
+    >>> value_suffix("left"), value_suffix(None), value_suffix("missing")
+    (': left', ': missing', ': "missing"')
     """
-    name = category.removeprefix("_")
-    return f": {NAMES.get(name, name)}"
-
-
-def label_suffix(label: str) -> str:
-    """Return what follows the source in the name of a label's column; "" is missing."""
-    return f": {label or MISSING}"
+    if not value:
+        return f": {MISSING}"
+    return f': "{value}"' if value in {MISSING, RARE} else f": {value}"
 
 
 def describe_output(

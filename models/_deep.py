@@ -9,7 +9,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from sklearn.base import BaseEstimator
 
 from cohorts import Cohort
-from features import BlockKind, BlockSchema
+from features import BlockKind, BlockSchema, check_backbone
 from models._registry import ModelSpec, register_model
 from models._settings import ModelSettings
 from models.networks import FusionNetworkClassifier
@@ -50,6 +50,11 @@ class _Network(ModelSpec):
         if self.reads_tables and not cohort.tables:
             return "the cohort has no tabular modality"
         return None
+
+    def check(self, settings: ModelSettings) -> None:
+        """Refuse an unknown backbone and weights that are not there."""
+        if self.reads_images and not self.compact:
+            check_backbone(settings.networks.backbone, weights=settings.networks.weights)
 
     def build(
         self,

@@ -16,7 +16,8 @@ from models.networks import FusionNetworkClassifier, load_network, save_network
 
 __all__ = ["TRUSTED_TYPES", "load_model", "save_model"]
 
-SCHEMA_VERSION = 1
+# 2: encoders scale by `SteadyScaler` and know ordered levels.
+SCHEMA_VERSION = 2
 
 # Every type beyond skops' own list that a classical pipeline of ours can hold. A file that
 # names another type is refused.

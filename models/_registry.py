@@ -69,6 +69,15 @@ class ModelSpec(ABC):
         """Return the reason why no row of this model can exist for the cohort, or None."""
         return None
 
+    def check(self, settings: ModelSettings) -> None:  # noqa: B027  # the default finds nothing wrong
+        """Refuse settings that the model cannot follow, before anything is computed.
+
+        Raises
+        ------
+        BenchmarkError
+            If a file or a name that the settings need cannot be had.
+        """
+
     @abstractmethod
     def build(
         self,

@@ -16,7 +16,7 @@ from benchmark.evaluation.curves import confusion_counts, mean_roc_curve
 from benchmark.evaluation.metrics import METRICS, Predictions, evaluate
 from benchmark.evaluation.verdict import FUSION_MODELS, Contestants, FoldKey, fusion_verdicts
 
-__all__ = ["RunRecord", "leaderboard_table", "summarise"]
+__all__ = ["NO_EXAMPLES", "RunRecord", "leaderboard_table", "summarise"]
 
 SUMMARY_SCHEMA_VERSION = 1
 
@@ -37,6 +37,10 @@ FAILED_FOLDS = "{n} of {total} folds failed; the first: {reason}"
 
 # Rows whose curves and confusion tables are drawn.
 N_LEADING = 4
+
+
+# Of a run whose page shows no image.
+NO_EXAMPLES: Mapping[str, Any] = {"steps": [], "outlined": False, "images": []}
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class RunRecord:
     scores: pd.DataFrame
     board: Board
     inner: pd.DataFrame
-    examples: Mapping[str, Any] = field(default_factory=lambda: {"steps": [], "images": []})
+    examples: Mapping[str, Any] = field(default_factory=lambda: NO_EXAMPLES)
 
     @property
     def families(self) -> dict[str, str]:

@@ -33,8 +33,9 @@ from features import FeatureBlock
 
 __all__ = ["SCHEMA_VERSION", "RunStore", "write_json", "write_parquet"]
 
-# What may differ between two starts on the same folder: rows can be added to a board.
-EXTENDABLE = ("features", "models", "final_models")
+# What may differ between two starts on the same folder: rows can be added to a board, and
+# images taken off its page.
+EXTENDABLE = ("features", "models", "final_models", "show_images")
 
 # Of the evaluation, only how finely it is done may change once predictions are there: the
 # primary metric is declared before the first fit.
@@ -197,11 +198,11 @@ class RunStore:
         write_parquet(self.folder / "inner_predictions.parquet", inner)
         write_parquet(self.folder / "splits.parquet", splits_table(splits, cohort))
 
-    def read_examples(self) -> dict[str, Any]:
-        """Return the example images of the page; none where the folder has none."""
+    def read_examples(self) -> dict[str, Any] | None:
+        """Return the example images of the page, or None where the folder has none."""
         path = self.folder / "examples.json"
         if not path.is_file():
-            return {"steps": [], "images": []}
+            return None
         examples: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return examples
 

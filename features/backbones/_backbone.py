@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from cohorts import BenchmarkError, Note, unknown_name
-from features.backbones._weights import hub_weights, load_checkpoint, load_file
+from features.backbones._weights import check_weights_path, hub_weights, load_checkpoint, load_file
 
-__all__ = ["Backbone", "create_backbone"]
+__all__ = ["NAMED_WEIGHTS", "Backbone", "check_backbone", "create_backbone"]
 
 # What is not a path.
 NAMED_WEIGHTS = ("auto", "pretrained", "random")
@@ -101,6 +101,24 @@ def create_backbone(name: str, *, weights: str, random_state: int) -> Backbone:
     if weights in {"auto", "pretrained"}:
         return _from_hub(name, random_state, required=weights == "pretrained")
     return _from_path(name, Path(weights), random_state)
+
+
+def check_backbone(name: str, *, weights: str) -> None:
+    """Check what can be checked of a backbone without building it.
+
+    Parameters
+    ----------
+    name, weights : str
+        As for `create_backbone`.
+
+    Raises
+    ------
+    BenchmarkError
+        If the name is unknown, or the path of weights leads to no file or network.
+    """
+    _check_name(name)
+    if weights not in NAMED_WEIGHTS:
+        check_weights_path(name, Path(weights))
 
 
 class CompactBackbone(nn.Module):

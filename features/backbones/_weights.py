@@ -17,14 +17,16 @@ import torch
 
 from cohorts import BenchmarkError
 
-__all__ = ["hub_weights", "load_checkpoint", "load_file"]
+__all__ = ["check_weights_path", "hub_weights", "load_checkpoint", "load_file"]
+
+SUFFIXES = (".safetensors", ".pth", ".pt")
 
 # A hub that does not answer within this time is taken as out of reach: its own client would
 # retry for most of a minute.
 HUB_TIMEOUT_S = 3.0
 
 # What networks of a run are saved under; `models` writes it and stands after this room.
-NETWORK_SCHEMA = 1
+NETWORK_SCHEMA = 2
 NETWORK_FILES = ("network.json", "network.safetensors")
 PREFIX = "backbone."
 
@@ -44,6 +46,28 @@ def hub_weights(name: str) -> dict[str, torch.Tensor] | None:
     return state
 
 
+def check_weights_path(name: str, path: Path) -> None:
+    """Check that a path leads to a file of weights, or to the folder of a network on `name`.
+
+    Raises
+    ------
+    BenchmarkError
+        If it does not.
+    """
+    if path.is_dir():
+        about_path, tensors_path = (path / file for file in NETWORK_FILES)
+        _check_checkpoint(about_path, tensors_path, name)
+        return
+    if path.is_file() and path.suffix in SUFFIXES:
+        return
+    problem = f"is no {' or '.join(SUFFIXES)} file" if path.is_file() else "does not exist"
+    raise BenchmarkError(
+        f"The weights file {str(path)!r} of backbone {name!r} {problem} (looked for as "
+        f"{str(path.resolve())!r}). Use auto, pretrained, random, the path of a .safetensors or "
+        ".pth file, or the folder of a network under models/ of a run."
+    )
+
+
 def load_file(module: Any, name: str, path: Path) -> str:
     """Load a state dict saved by timm, and return the SHA-256 of the file.
 
@@ -61,12 +85,7 @@ def load_file(module: Any, name: str, path: Path) -> str:
     BenchmarkError
         If there is no such file, it cannot be read, or it belongs to another backbone.
     """
-    if not path.is_file():
-        raise BenchmarkError(
-            f"The weights file {str(path)!r} of backbone {name!r} does not exist. Use auto, "
-            "pretrained, random, the path of a .safetensors or .pth file, or the folder of a "
-            "network under models/ of a run."
-        )
+    check_weights_path(name, path)
     try:
         state = _read_state(path)
         missing, _ = module.load_state_dict(state, strict=False)

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from copy import deepcopy
 from importlib.util import find_spec
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from cohorts import BenchmarkError, ImageRecord
+from features._cache import FeatureCache
 from features.backbones import normalise_grey, normalise_pixels
 from features.embedding._options import BackendName, EmbeddingOptions, Precision
 from features.embedding._views import Views
@@ -182,7 +182,7 @@ def make_backend(
     *,
     input_shape: tuple[int, int, int, int],
     device: str = "cpu",
-    cache_dir: Path | None = None,
+    cache: FeatureCache | None = None,
 ) -> Backend:
     """Make a backend of a backbone.
 
@@ -196,8 +196,8 @@ def make_backend(
         Views, channels, height and width of what passes at a time on a CPU.
     device : str
         As `device_of` returns it.
-    cache_dir : Path, optional
-        Where exported graphs are kept, because exporting takes seconds.
+    cache : FeatureCache, optional
+        Where exported graphs are kept, because exporting takes seconds; by default nowhere.
 
     Raises
     ------
@@ -205,9 +205,12 @@ def make_backend(
         If the backbone cannot be expressed as an ONNX graph.
     """
     if options.backend == "onnx":
-        from features.embedding._onnx import onnx_forward
+        try:
+            from features.embedding._onnx import onnx_forward
+        except ImportError as error:  # installed, and broken
+            raise ExportError(f"ONNX Runtime cannot be imported ({error}).") from None
 
-        return AloneBackend(onnx_forward(module, input_shape, cache_dir))
+        return AloneBackend(onnx_forward(module, input_shape, cache or FeatureCache(None)))
     if device == "cpu":
         return AloneBackend(_torch_forward(deepcopy(module), options.precision))
     return BatchBackend(deepcopy(module), device=device, precision=options.precision)
@@ -257,8 +260,9 @@ def _torch_forward(module: torch.nn.Module, precision: Precision) -> Forward:
 def _check_onnx(missing: Sequence[str], precision: Precision) -> None:
     if missing:
         raise BenchmarkError(
-            f"feature_options.embedding.backend is 'onnx', but {', '.join(missing)} is not "
-            "installed. Install it with pip install 'sonobench[onnx]', or use backend: torch."
+            f"feature_options.embedding.backend is 'onnx', but it needs {', '.join(missing)}, not "
+            "installed here. Run pip install -c constraints.txt '.[onnx]' in the source folder of "
+            "sonobench, or use backend: torch."
         )
     if precision != "float32":
         raise BenchmarkError(

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,12 @@ from cohorts import BenchmarkError, ImageModality, ImageRecord, Note
 from features._blocks import FeatureBlock, FeatureExtractor, FeatureText, register_extractor
 from features._cache import FeatureCache
 from features._per_image import extract_records, image_block, modality_records
-from features.backbones import Backbone, create_backbone, with_unit_output
+from features.backbones import (
+    Backbone,
+    check_backbone,
+    create_backbone,
+    with_unit_output,
+)
 from features.embedding._backends import (
     Backend,
     ExportError,
@@ -54,6 +58,11 @@ class Embedding(FeatureExtractor[EmbeddingOptions]):
     version = 2
     options_type = EmbeddingOptions
     image_s = 0.02
+
+    def check(self, options: EmbeddingOptions) -> None:
+        """Refuse an unknown backbone, weights that are not there, a backend that is missing."""
+        check_backbone(options.backbone, weights=options.weights)
+        backend_names(options)
 
     def describe(self, options: EmbeddingOptions) -> list[FeatureText]:
         """Return one line for all features, which have no meaning one by one."""
@@ -119,7 +128,7 @@ class Embedding(FeatureExtractor[EmbeddingOptions]):
             "device": device,
             "imaging": imaging.settings(),
         }
-        embedder = _Embedder(backbone, options, imaging, cache.directory, random_state)
+        embedder = _Embedder(backbone, options, imaging, cache, random_state)
         numbers = extract_records(
             records,
             embedder,
@@ -140,12 +149,12 @@ class _Embedder:
         backbone: Backbone,
         options: EmbeddingOptions,
         imaging: ImagingOptions,
-        cache_dir: Path | None,
+        cache: FeatureCache,
         random_state: int,
     ) -> None:
         self.backbone = backbone
         self.options = options
-        self.cache_dir = cache_dir
+        self.cache = cache
         self.random_state = random_state
         self.make_views = partial(make_views, options=options, imaging=imaging)
 
@@ -167,7 +176,7 @@ class _Embedder:
             module,
             input_shape=(n_views, 3, options.image_size, options.image_size),
             device=device_of(options),
-            cache_dir=self.cache_dir,
+            cache=self.cache,
         )
 
 

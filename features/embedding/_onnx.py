@@ -15,7 +15,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from cohorts import write_atomically
+from features._cache import CacheKey, FeatureCache
 from features.backbones import normalise_pixels
 from features.embedding._backends import ExportError, Forward
 
@@ -27,6 +27,10 @@ InputShape = tuple[int, int, int, int]
 TOLERANCE = 1e-4
 
 
+# What graphs are filed under in the cache, beside the numbers of images.
+GRAPHS = "onnx_graph-v1"
+
+
 @dataclass(frozen=True)
 class _Exportable:
     """A backbone and its input; equal to another one if the digests are."""
@@ -36,7 +40,7 @@ class _Exportable:
     shape: InputShape = field(compare=False)
 
 
-def onnx_forward(module: torch.nn.Module, shape: InputShape, cache_dir: Path | None) -> Forward:
+def onnx_forward(module: torch.nn.Module, shape: InputShape, cache: FeatureCache) -> Forward:
     """Return a function that runs a backbone in ONNX Runtime, on the thread that calls it.
 
     ONNX Runtime folds batch norms into convolutions, fuses activations, and blocks the
@@ -48,7 +52,7 @@ def onnx_forward(module: torch.nn.Module, shape: InputShape, cache_dir: Path | N
         In evaluation mode, float32, on the CPU.
     shape : tuple of int
         Views, channels, height and width of every input.
-    cache_dir : Path or None
+    cache : FeatureCache
         Where graphs are kept between processes.
 
     Returns
@@ -63,7 +67,7 @@ def onnx_forward(module: torch.nn.Module, shape: InputShape, cache_dir: Path | N
         If the backbone cannot be exported.
     """
     one = _Exportable(_digest(module, shape), module, shape)
-    session = _open(one, cache_dir)
+    session = _open(one, cache)
     (name,) = (given.name for given in session.get_inputs())
 
     def forward(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -74,18 +78,14 @@ def onnx_forward(module: torch.nn.Module, shape: InputShape, cache_dir: Path | N
     return forward
 
 
-def _open(one: _Exportable, cache_dir: Path | None) -> Any:
-    """Start a session from the stored graph, or export it if there is none or it is damaged."""
-    if cache_dir is None:
-        return _session(_export(one))
-    path = cache_dir / "graphs" / f"{one.digest}.onnx"
-    if path.is_file():
-        try:
-            return _session(path.read_bytes())
-        except Exception:  # whatever a damaged file provokes in its reader
-            path.unlink(missing_ok=True)
+def _open(one: _Exportable, cache: FeatureCache) -> Any:
+    """Start a session from the stored graph, or export it if there is none."""
+    key = CacheKey(GRAPHS, one.digest)
+    stored = cache.load(key)
+    if stored is not None:
+        return _session(stored.tobytes())
     graph = _export(one)
-    write_atomically(path, graph)
+    cache.store(key, np.frombuffer(graph, dtype=np.uint8))
     return _session(graph)
 
 

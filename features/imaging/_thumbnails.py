@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from cohorts import ImageRecord
+from cohorts import BenchmarkError, ImageRecord
 from features.imaging._decode import resize_image
 from features.imaging._pipeline import ImagingOptions, prepare_image
 
@@ -47,10 +47,20 @@ def load_pixels(
     present = np.zeros(len(records), dtype=bool)
     for row, images in enumerate(records):
         if images:
-            mtime_ns = images[0].path.stat().st_mtime_ns
+            mtime_ns = _mtime_ns(images[0])
             pixels[row] = _thumbnail(images[0], mtime_ns, image_size, imaging)
             present[row] = True
     return pixels, present
+
+
+def _mtime_ns(record: ImageRecord) -> int:
+    try:
+        return record.path.stat().st_mtime_ns
+    except OSError as error:
+        raise BenchmarkError(
+            f"The image {str(record.path)!r} cannot be read any more ({error.strerror}). Put it "
+            "back and start again; finished cells are kept."
+        ) from None
 
 
 @lru_cache(maxsize=N_REMEMBERED)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cohorts import ImageModality, ImageRecord, Note, unknown_name
+from cohorts import BenchmarkError, ImageModality, ImageRecord, Note, unknown_name
 from features._blocks import (
     FeatureBlock,
     FeatureExtractor,
@@ -22,9 +22,9 @@ from features._cache import FeatureCache
 from features._per_image import extract_records, image_block, modality_records
 from features.imaging import ImagingOptions, Region, RegionOrigin, find_region, prepare_image
 from features.radiomics._families import FAMILIES, Family, RegionView
-from features.radiomics._options import RadiomicsOptions
+from features.radiomics._options import MaskOptions, RadiomicsOptions
 
-__all__: list[str] = []
+__all__ = ["MaskRadiomics", "Radiomics"]
 
 BATCH_SIZE = 16
 
@@ -38,6 +38,7 @@ AUTOMATIC = (
     "region was found with a confidence of {least} or more, and all that was scanned stands in; "
     "their shape counts as missing."
 )
+WHOLE = "Radiomics were computed over all that was scanned in every image, as the config asks."
 EXPERT_MASK = (
     "The block radiomics_mask was computed inside the masks that came with the data. An expert's "
     "outline tells much by itself, and a new patient needs one as well."
@@ -51,6 +52,10 @@ PIXEL_SIZES = (
     "the device and its depth setting from them; where these go with the class, rows that use "
     "radiomics are too good. imaging: {{pixel_mm: {usual:.2g}}} measures all images at one size."
 )
+SOME_SIZES = (
+    "Only {n_known} of {n_images} images have a pixel size, so that radiomics measure lengths in "
+    "pixels in all of them; sizes in images that were scaled differently cannot be compared."
+)
 # Largest over smallest pixel size from which on it is said.
 ALIKE = 1.25
 NOT_OFFERED = (
@@ -60,28 +65,38 @@ NOT_OFFERED = (
 
 
 @register_extractor("radiomics")
-class Radiomics(FeatureExtractor[RadiomicsOptions]):
+class Radiomics(FeatureExtractor[MaskOptions]):
     """Statistics, shape and texture of a region that is found the same way in every image."""
 
     title = "statistics, 2-D shape and texture of an automatic region (radiomics by IBSI)"
     version = 2
-    options_type = RadiomicsOptions
+    options_type: ClassVar[type] = RadiomicsOptions
     image_s = 0.06
     reads_masks: ClassVar[bool] = False
 
-    def resolve(self, images: ImageModality, options: RadiomicsOptions) -> RadiomicsOptions:
-        """Decide the unit for the whole cohort."""
+    def check(self, options: MaskOptions) -> None:
+        """Refuse families that are unknown or that the region cannot have."""
+        possible = self._families(replace(options, families=None))
+        where = f"feature_options.{self.name}.families"
         for name in options.families or ():
             if name not in FAMILIES:
                 hint = "See: benchmark list features --describe"
-                raise unknown_name("radiomics family", name, FAMILIES, hint=hint)
+                raise unknown_name("radiomics family", name, FAMILIES, where=where, hint=hint)
+            if name not in possible:
+                raise BenchmarkError(
+                    f"{where}: the family {name!r} describes a region that was found, and there is "
+                    f"none to describe here. Leave it out; possible are {', '.join(possible)}."
+                )
+
+    def resolve(self, images: ImageModality, options: MaskOptions) -> MaskOptions:
+        """Decide the unit for the whole cohort."""
         unit = options.unit
         if unit == "auto":
             known = all(record.spacing_mm is not None for record in modality_records(images))
             unit = "mm" if known else "px"
         return replace(options, unit=unit)
 
-    def describe(self, options: RadiomicsOptions) -> list[FeatureText]:
+    def describe(self, options: MaskOptions) -> list[FeatureText]:
         """Name every number of an image, in order."""
         return [
             text._replace(name=f"{name}_{text.name}", family=family.title)
@@ -94,7 +109,7 @@ class Radiomics(FeatureExtractor[RadiomicsOptions]):
         name: str,
         cases: Sequence[str],
         images: ImageModality,
-        options: RadiomicsOptions,
+        options: MaskOptions,
         *,
         imaging: ImagingOptions,
         cache: FeatureCache,
@@ -118,10 +133,14 @@ class Radiomics(FeatureExtractor[RadiomicsOptions]):
         notes = (*self._notes(regions, options, imaging), *_size_notes(images, imaging))
         return replace(block, notes=notes, options=asdict(options), regions=regions)
 
-    def _families(self, options: RadiomicsOptions) -> dict[str, Family]:
+    def _source(self, options: MaskOptions) -> RegionOrigin:
+        """Say whose region is measured; an expert's where the options have no choice."""
+        return options.region if isinstance(options, RadiomicsOptions) else "expert"
+
+    def _families(self, options: MaskOptions) -> dict[str, Family]:
         """Return the families that are wanted and that the region can have."""
         wanted = FAMILIES if options.families is None else options.families
-        whole = not self.reads_masks and options.region == "whole"
+        whole = self._source(options) == "whole"
         return {
             name: FAMILIES[name]
             for name in dict.fromkeys(wanted)
@@ -134,18 +153,17 @@ class Radiomics(FeatureExtractor[RadiomicsOptions]):
         self,
         records: Sequence[ImageRecord],
         *,
-        options: RadiomicsOptions,
+        options: MaskOptions,
         imaging: ImagingOptions,
     ) -> NDArray[np.float64]:
         return np.asarray([self._describe_one(record, options, imaging) for record in records])
 
     def _describe_one(
-        self, record: ImageRecord, options: RadiomicsOptions, imaging: ImagingOptions
+        self, record: ImageRecord, options: MaskOptions, imaging: ImagingOptions
     ) -> list[float]:
         """All numbers of one image, then who drew the region and how sure it is."""
         prepared = prepare_image(record, imaging)
-        source: RegionOrigin = "expert" if self.reads_masks else options.region
-        region = find_region(prepared, source, imaging)
+        region = find_region(prepared, self._source(options), imaging)
         families = self._families(options)
         if region is None:
             n_values = sum(len(family.describe(options)) for family in families.values())
@@ -163,11 +181,11 @@ class Radiomics(FeatureExtractor[RadiomicsOptions]):
         return [*values, *_about(region)]
 
     def _notes(
-        self, regions: pd.DataFrame, options: RadiomicsOptions, imaging: ImagingOptions
+        self, regions: pd.DataFrame, options: MaskOptions, imaging: ImagingOptions
     ) -> tuple[Note, ...]:
         """Return what the page must say about the regions."""
-        if options.region == "whole" or regions.empty:
-            return ()
+        if self._source(options) == "whole":
+            return (Note("whole-region", "info", WHOLE),)
         n_whole = int((regions["origin"] == "whole").sum())
         text = AUTOMATIC.format(
             n_whole=n_whole, n_images=len(regions), least=imaging.min_confidence
@@ -179,6 +197,7 @@ class Radiomics(FeatureExtractor[RadiomicsOptions]):
 class MaskRadiomics(Radiomics):
     """The same inside the masks that came with the data: a block of its own."""
 
+    options_type = MaskOptions
     title = "the same inside an expert's masks, where every image has one"
     reads_masks = True
 
@@ -195,19 +214,24 @@ class MaskRadiomics(Radiomics):
     def _notes(
         self,
         regions: pd.DataFrame,
-        options: RadiomicsOptions,  # noqa: ARG002  # the region is the mask
+        options: MaskOptions,  # noqa: ARG002  # the region is the mask
         imaging: ImagingOptions,  # noqa: ARG002  # as above
     ) -> tuple[Note, ...]:
+        outlined = Note("expert-mask", "warning", EXPERT_MASK)
         n_without = int((regions["origin"] == "none").sum())
         if not n_without:
-            return (Note("expert-mask", "warning", EXPERT_MASK),)
+            return (outlined,)
         text = MASK_PRESENCE.format(n_without=n_without, n_images=len(regions))
-        return (Note("mask-presence", "warning", text),)
+        return outlined, Note("mask-presence", "warning", text)
 
 
 def _size_notes(images: ImageModality, imaging: ImagingOptions) -> tuple[Note, ...]:
-    """Warn where texture, which is counted in pixels, can tell the device by its pixel size."""
-    known = [one.spacing_mm for one in modality_records(images) if one.spacing_mm is not None]
+    """Say that some pixel sizes are unknown, and warn where they can tell the device."""
+    records = modality_records(images)
+    known = [one.spacing_mm for one in records if one.spacing_mm is not None]
+    if 0 < len(known) < len(records):
+        text = SOME_SIZES.format(n_known=len(known), n_images=len(records))
+        return (Note("pixel-sizes", "warning", text),)
     if imaging.pixel_mm is not None or not known or max(known) < ALIKE * min(known):
         return ()
     text = PIXEL_SIZES.format(low=min(known), high=max(known), usual=np.median(known))
@@ -228,5 +252,6 @@ def _regions(
         for number in range(len(records))
     ]
     frame = pd.DataFrame(owners, columns=["case", "image"])
+    about = about if len(about) else np.empty((0, N_ABOUT_REGION))
     drawn = [ORIGINS[int(code)] if code == code else "none" for code in about[:, 0]]
     return frame.assign(origin=drawn, confidence=about[:, 1])

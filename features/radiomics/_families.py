@@ -22,7 +22,7 @@ from features.radiomics._discretise import (
 from features.radiomics._first_order import FIRST_ORDER, first_order_features
 from features.radiomics._gabor import GABOR, gabor_features
 from features.radiomics._lbp import LBP, lbp_features
-from features.radiomics._options import RadiomicsOptions
+from features.radiomics._options import MaskOptions
 from features.radiomics._runs import GLRLM, glrlm_features, run_length_matrices
 from features.radiomics._shape import SHAPE, shape_features
 from features.radiomics._surroundings import SURROUNDINGS, surroundings_features
@@ -70,7 +70,7 @@ class RegionView:
         Edge length of a pixel in the unit of lengths; NaN where it is unknown.
     confidence : float
         Of the region.
-    options : RadiomicsOptions
+    options : MaskOptions
         How to count.
     """
 
@@ -79,7 +79,7 @@ class RegionView:
     scanned: NDArray[np.bool_]
     spacing: float
     confidence: float
-    options: RadiomicsOptions
+    options: MaskOptions
 
     @cached_property
     def box(self) -> tuple[slice, slice]:
@@ -128,7 +128,7 @@ class Family:
     """
 
     title: str
-    describe: Callable[[RadiomicsOptions], list[FeatureText]]
+    describe: Callable[[MaskOptions], list[FeatureText]]
     compute: Callable[[RegionView], Sequence[float]]
     of_outline: bool = False
 
@@ -149,7 +149,7 @@ def _values(values: Mapping[str, float], family: str) -> list[float]:
     return [value for name, value in values.items() if name not in twins]
 
 
-def _describe_region(_: RadiomicsOptions) -> list[FeatureText]:
+def _describe_region(_: MaskOptions) -> list[FeatureText]:
     return [
         FeatureText("confidence", description="how sure the automatic segmentation was, 0 to 1"),
         FeatureText("share", description="area of the region over the area scanned"),
@@ -160,7 +160,7 @@ def _region(view: RegionView) -> list[float]:
     return [view.confidence, view.n_pixels / max(1, int(np.count_nonzero(view.scanned)))]
 
 
-def _describe_first_order(_: RadiomicsOptions) -> list[FeatureText]:
+def _describe_first_order(_: MaskOptions) -> list[FeatureText]:
     squared = {"variance", "energy"}
     unitless = {"skewness", "kurtosis", "coefficient_of_variation"}
     unitless |= {"quartile_coefficient_of_dispersion"}
@@ -176,7 +176,7 @@ def _first_order(view: RegionView) -> list[float]:
     return list(first_order_features(inside).values())
 
 
-def _describe_shape(options: RadiomicsOptions) -> list[FeatureText]:
+def _describe_shape(options: MaskOptions) -> list[FeatureText]:
     length = "mm or px" if options.unit == "auto" else options.unit
     units = {0: "", 1: length, 2: " or ".join(f"{unit}²" for unit in length.split(" or "))}
     return [
@@ -189,7 +189,7 @@ def _shape(view: RegionView) -> list[float]:
     return list(shape_features(view.mask, spacing=view.spacing).values())
 
 
-def _describe_glcm(options: RadiomicsOptions) -> list[FeatureText]:
+def _describe_glcm(options: MaskOptions) -> list[FeatureText]:
     texts = _coded(GLCM, "glcm", "3.6; Haralick 1973")
     return [
         text._replace(
@@ -201,7 +201,7 @@ def _describe_glcm(options: RadiomicsOptions) -> list[FeatureText]:
     ]
 
 
-def _at_distance(name: str, distance: int, options: RadiomicsOptions) -> str:
+def _at_distance(name: str, distance: int, options: MaskOptions) -> str:
     return name if options.distances == (1,) else f"{name}_d{distance}"
 
 
@@ -223,7 +223,7 @@ def _glrlm(view: RegionView) -> list[float]:
     return list(glrlm_features(matrices, n_pixels=merged * view.n_pixels).values())
 
 
-def _aggregated(matrices: NDArray[Any], options: RadiomicsOptions) -> NDArray[Any]:
+def _aggregated(matrices: NDArray[Any], options: MaskOptions) -> NDArray[Any]:
     merge = options.aggregation == "merge"
     return matrices.sum(axis=0, keepdims=True) if merge else matrices
 

@@ -7,25 +7,21 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-__all__ = ["RadiomicsOptions"]
+__all__ = ["MaskOptions", "RadiomicsOptions"]
 
 Angle = Literal[0, 45, 90, 135]
 Distance = Annotated[int, Field(ge=1, le=16)]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class RadiomicsOptions:
-    """What can be set for radiomics.
+class MaskOptions:
+    """What can be set for radiomics inside the masks that came with the data.
 
     Attributes
     ----------
     families : tuple of str or None
         Families of features to compute (``benchmark list features --describe`` has their
         names); all where None.
-    region : {"automatic", "whole"}
-        Where the numbers are taken from: a region that is found in the image, the same way
-        for every case, or all that was scanned. Of ``radiomics_mask`` it is always the mask
-        that came with the data.
     unit : {"auto", "mm", "px"}
         Unit of lengths and areas. ``auto``: millimetres if every pixel size is known, else
         pixels for all, so that units never mix.
@@ -49,8 +45,7 @@ class RadiomicsOptions:
         Average the features of all directions, or compute them of all counts together.
     """
 
-    families: tuple[str, ...] | None = None
-    region: Literal["automatic", "whole"] = "automatic"
+    families: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     unit: Literal["auto", "mm", "px"] = "auto"
     discretisation: Literal["bin_number", "bin_width"] = "bin_number"
     n_levels: Annotated[int, Field(ge=2, le=256)] = 32
@@ -60,3 +55,17 @@ class RadiomicsOptions:
     coarseness: Annotated[int, Field(ge=0)] = 0
     angles: Annotated[tuple[Angle, ...], Field(min_length=1)] = (0, 45, 90, 135)
     aggregation: Literal["average", "merge"] = "average"
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class RadiomicsOptions(MaskOptions):
+    """What can be set for radiomics: the same, and where they are taken from.
+
+    Attributes
+    ----------
+    region : {"automatic", "whole"}
+        A region that is found in the image, the same way for every case, or all that was
+        scanned.
+    """
+
+    region: Literal["automatic", "whole"] = "automatic"

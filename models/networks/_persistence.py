@@ -18,7 +18,8 @@ from models.networks._classifiers import FusionNetworkClassifier
 
 __all__ = ["load_network", "save_network"]
 
-SCHEMA_VERSION = 1
+# 2: options of images and of their augmentation, and the order of levels, are stored.
+SCHEMA_VERSION = 2
 
 # All that a fitted `TabularEncoder` can hold beyond skops' own list.
 TRUSTED_TYPES = (

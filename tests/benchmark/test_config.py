@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from benchmark import Config, load_config
+from benchmark._listing import commented_config
+from benchmark._run import prepare
 from benchmark.config import PRESETS
 from cohorts import BenchmarkError
 
@@ -139,3 +141,38 @@ def test_the_printed_config_is_a_config(tmp_path):
     path = write(tmp_path, commented_config())
     assert load_config(path) == load_config()
     assert set(yaml.safe_load(commented_config())) == set(load_config().to_dict())
+
+
+def test_paths_of_weights_are_relative_to_the_config(tmp_path):
+    """A file beside the config is found from anywhere; names of weights are no paths."""
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "feature_options: {embedding: {weights: b3.pth}}\n"
+        "model_settings: {networks: {weights: random}}\n"
+    )
+    config = load_config(path)
+    assert Path(config.feature_options["embedding"]["weights"]).resolve() == tmp_path / "b3.pth"
+    assert config.model_settings.networks.weights == "random"
+
+
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        ({"feature_options": {"embedding": {"weights": "no.pth"}}}, r"'no\.pth' .* does not exist"),
+        ({"feature_options": {"embedding": {"backbone": "b33"}}}, "Unknown backbone 'b33'"),
+        ({"feature_options": {"radiomics": {"families": ["glmc"]}}}, "radiomics family 'glmc'"),
+        ({"model_settings": {"networks": {"weights": "no.pth"}}}, r"'no\.pth' .* does not exist"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused_before_the_plan(values, match):
+    """A typo in an extractor's option or a missing file is found by a dry run."""
+    config = load_config(None, {"cohort": {"options": {"n_cases": 60}}, **values})
+    with pytest.raises(BenchmarkError, match=match):
+        prepare(config)
+
+
+def test_the_commented_config_names_every_option():
+    """`benchmark init` shows what each extractor takes, and is a config that loads."""
+    text = commented_config()
+    for option in ("n_levels", "flip_average", "region_crop", "aggregation"):
+        assert f"{option}: " in text

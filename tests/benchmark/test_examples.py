@@ -62,6 +62,33 @@ def test_large_images_are_shrunk_and_carry_no_metadata(demo, tmp_path):
     assert "secret" not in json.dumps(shown)
 
 
+def test_nothing_is_outlined_that_no_block_was_measured_in(small_cohort, tmp_path):
+    """Where radiomics cover the whole image, the page shows no region, and says so."""
+    info = replace(small_cohort.info, images_public=True)
+    ready = prepared(
+        replace(small_cohort, info=info),
+        ["radiomics"],
+        ["dummy"],
+        feature_options={"radiomics": {"region": "whole"}},
+    )
+    finished = run(ready, out=tmp_path / "run", n_jobs=1)
+    shown = page(finished)
+    assert "<img" in shown
+    assert "Automatic region" not in shown
+    assert "An outline is" not in shown
+    assert "over all that was scanned in every image" in shown
+
+
+def test_images_can_be_taken_off_a_finished_page(small_cohort, tmp_path):
+    """The same folder again without images: no cell is run again, and none is shown."""
+    info = replace(small_cohort.info, images_public=True)
+    cohort = replace(small_cohort, info=info)
+    shown = run(prepared(cohort, ["radiomics"], ["dummy"]), out=tmp_path / "run", n_jobs=1)
+    assert "<img" in page(shown)
+    ready = prepared(cohort, ["radiomics"], ["dummy"], show_images=False)
+    assert "<img" not in page(run(ready, out=tmp_path / "run", n_jobs=1))
+
+
 def test_steps_are_said(demo):
     """What was switched on is named in words."""
     assert example_images(demo, ImagingOptions(crop=False, remove_overlays=False))["steps"] == []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from benchmark._feature_table import feature_table
@@ -63,3 +66,14 @@ def test_other_listings_have_no_table(capsys):
 def test_columns_are_text(column):
     """No cell is missing: an empty one is the empty text."""
     assert feature_table()[column].map(type).eq(str).all()
+
+
+def test_the_table_can_be_piped_to_a_reader_that_stops():
+    """`benchmark list features --describe | head` ends without a word of complaint."""
+    command = f"{sys.executable} -m benchmark list features --describe | head -3"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 3

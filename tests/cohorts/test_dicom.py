@@ -184,5 +184,5 @@ def test_without_pydicom_the_extra_is_named(tmp_path, monkeypatch):
         return original(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(BenchmarkError, match=r"needs pydicom.*pip install 'sonobench\[dicom\]'"):
+    with pytest.raises(BenchmarkError, match=r"needs pydicom.*'\.\[dicom\]' in the source"):
         decode_image(path)

@@ -186,3 +186,14 @@ def test_a_birth_after_the_examination_is_refused(tmp_path):
     text = TABLE.replace("2014-03-01", "2041-03-01")
     with pytest.raises(BenchmarkError, match="in row 5: 2041-03-01 against 2024-03-01"):
         load(tmp_path, {"last_birth": BIRTH}, text=text)
+
+
+def test_whole_numbers_are_levels_however_they_are_written(tmp_path):
+    """A column with an empty cell comes out of pandas as 1.0, 2.0: still the levels 1 and 2."""
+    text = (
+        "id,grade,age,y\ne1,1.0,45,benign\ne2,3.0,46,malignant\ne3,,60,benign\ne4,2,61,malignant\n"
+    )
+    declared = {"grade": {"kind": "ordinal", "order": ["1", "2", "3"]}}
+    table, _ = clinical(load(tmp_path, declared, text=text))
+    assert table["grade"].tolist()[:2] == ["1", "3"]
+    assert table["grade"].tolist()[3] == "2"

@@ -247,7 +247,9 @@ def test_expert_masks_have_a_block_of_their_own(small_cohort):
     partly = build(without_masks(small_cohort, 1), "radiomics_mask")
     assert partly.frame.iloc[0].isna().all()
     assert partly.frame.iloc[1:].equals(block.frame.iloc[1:])
-    assert (partly.notes[0].code, partly.notes[0].severity) == ("mask-presence", "warning")
+    # An outline tells much where it is, whatever its absence tells.
+    assert [note.code for note in partly.notes] == ["expert-mask", "mask-presence"]
+    assert {note.severity for note in partly.notes} == {"warning"}
     assert partly.regions["origin"].iloc[0] == "none"
 
 
@@ -269,6 +271,12 @@ def test_families_can_be_chosen(small_cohort):
     assert len(block.frame.columns) == 16 + 2
     with pytest.raises(BenchmarkError, match=r"radiomics family 'glzm'.*'gl[sd]zm'"):
         build(few, "radiomics", families=["glzm"])
+    with pytest.raises(BenchmarkError, match=r"families: the family 'shape' describes a region"):
+        build(few, "radiomics", region="whole", families=["glcm", "shape"])
+    with pytest.raises(BenchmarkError, match=r"families = .* will not do"):
+        build(few, "radiomics", families=[])
+    with pytest.raises(BenchmarkError, match=r"Unknown .*'region'"):
+        build(few, "radiomics_mask", region="whole")
 
 
 def test_texture_settings_reach_the_numbers(small_cohort):
@@ -333,6 +341,24 @@ def test_every_feature_is_described(small_cohort, name):
         block = build(small_cohort.take(range(2)), name)
         assert [f"{name}__{text.name}" for text in texts] == list(block.frame.columns)
         assert all(text.family for text in texts)
+
+
+def test_some_pixel_sizes_are_said(small_cohort):
+    """With one pixel size missing, lengths are in pixels for all, and the page says why."""
+    bare = replace(small_cohort.images[0].records[0][0], spacing_mm=None)
+    records = ((bare,), *small_cohort.images[0].records[1:])
+    partly = replace(small_cohort, images=(ImageModality("ultrasound", records),))
+    notes = {note.code: note.text for note in build(partly, "radiomics").notes}
+    assert "Only 89 of 90 images have a pixel size" in notes["pixel-sizes"]
+
+
+def test_a_modality_without_an_image_is_missing_throughout(small_cohort):
+    """No image at all gives a block of NaN, and no error."""
+    none = replace(
+        small_cohort.take(range(4)), images=(ImageModality("ultrasound", ((), (), (), ())),)
+    )
+    for name in EXTRACTORS.names():
+        assert build(none, name).frame.isna().all(axis=None)
 
 
 def test_pixel_sizes_that_differ_are_said(small_cohort):

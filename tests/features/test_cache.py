@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features import CacheKey, CacheWarning, FeatureCache, build_blocks, list_files
+from cohorts import BenchmarkError
+from features import (
+    CacheKey,
+    CacheWarning,
+    FeatureCache,
+    ImagingOptions,
+    build_blocks,
+    list_files,
+    load_pixels,
+)
 from features._cache import TOUCH_AFTER_S, _decode, _encode
 
 # Writers of `cache_processes.py` that kill themselves with a file half done.
@@ -181,6 +191,50 @@ def test_features_do_not_need_a_cache_that_can_be_written(small_cohort, tmp_path
     assert len(caught) == 1
     assert frames[0].equals(frames[1])
     assert frames[0].equals(frames[2])
+
+
+@pytest.mark.parametrize("backend", ["onnx", "torch"])
+def test_embeddings_do_not_need_a_cache_that_can_be_written(small_cohort, tmp_path, backend):
+    """Neither the numbers nor the graph of a backbone can be kept: one warning, same numbers."""
+    if backend == "onnx":
+        pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    (tmp_path / "file").write_text("in the way")
+    cohort = small_cohort.take(range(3))
+    options = {"embedding": {"backbone": "compact", "image_size": 32, "backend": backend}}
+
+    def build(cache: FeatureCache):
+        blocks = build_blocks(cohort, ["embedding"], options=options, cache=cache, random_state=0)
+        return blocks["embedding"].frame
+
+    with pytest.warns(CacheWarning) as caught:
+        unkept = build(FeatureCache(tmp_path / "file"))
+    assert len(caught) == 1
+    assert unkept.equals(build(FeatureCache(None)))
+
+
+@pytest.mark.parametrize("name", ["radiomics", "radiomics_mask", "embedding"])
+def test_other_imaging_is_another_entry(small_cohort, tmp_path, name):
+    """No number of an image that was prepared otherwise is taken from the cache."""
+    cohort, cache = small_cohort.take(range(3)), FeatureCache(tmp_path)
+    options = {"embedding": {"backbone": "compact", "image_size": 32, "backend": "torch"}}
+    frames = []
+    for n, imaging in enumerate((ImagingOptions(), ImagingOptions(clahe=True)), start=1):
+        blocks = build_blocks(
+            cohort, [name], options=options, imaging=imaging, cache=cache, random_state=0
+        )
+        frames.append(blocks[name].frame)
+        assert len(list(tmp_path.rglob("*.npy"))) == 3 * n
+    assert not frames[0].equals(frames[1])
+
+
+def test_an_image_that_vanished_is_named(small_cohort, tmp_path):
+    """Deleted after the cohort was read: one sentence with its path."""
+    (record,) = small_cohort.images[0].records[0]
+    gone = replace(record, path=tmp_path / "gone.png")
+    with pytest.raises(BenchmarkError, match=r"gone\.png' cannot be read any more"):
+        FeatureCache(None).key(gone, extractor="e", settings={})
+    with pytest.raises(BenchmarkError, match=r"gone\.png' cannot be read any more"):
+        load_pixels([(gone,)], image_size=8)
 
 
 def test_the_time_of_an_entry_says_when_it_was_used(tmp_path):

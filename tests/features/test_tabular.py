@@ -222,3 +222,22 @@ def test_declared_columns_must_match():
     """Declaring another number of columns than X has is refused."""
     with pytest.raises(ValueError, match="5 columns are declared, but X has 2"):
         TabularEncoder(COLUMNS).fit(np.zeros((5, 2)))
+
+
+def test_recorded_words_are_not_taken_for_ours():
+    """A category really called missing or rare is quoted, and every output has its own name."""
+    cells = ["missing", np.nan, "a", "nan", "rare", "seldom", "a", "missing", "nan", "rare"]
+    cells += [np.nan]
+    X = pd.DataFrame({"s": cells}, dtype=object)
+    columns = [Column("s", ColumnKind.CATEGORICAL)]
+    encoder = TabularEncoder(columns, min_frequency=2).fit(X)
+    names = encoder.get_feature_names_out().tolist()
+    assert names == ["s: a", 's: "missing"', "s: nan", 's: "rare"', "s: missing", "s: rare"]
+    encoded = pd.DataFrame(encoder.transform(X), columns=names)
+    for name, cell in (('s: "missing"', "missing"), ("s: nan", "nan"), ("s: rare", "seldom")):
+        assert encoded[name].tolist() == X["s"].eq(cell).astype(float).tolist()
+    assert encoded["s: missing"].tolist() == X["s"].isna().astype(float).tolist()
+    described = encoder.dictionary().set_index("feature")["encoding"]
+    assert described["s: missing"] == "1 where it is missing, else 0"
+    assert described['s: "missing"'] == '1 where it is "missing", else 0'
+    assert "rare categories" in described["s: rare"]

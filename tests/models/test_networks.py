@@ -11,7 +11,15 @@ from sklearn.base import clone
 from sklearn.metrics import log_loss
 from torch import nn
 
-from features import AugmentOptions, FeatureCache, assemble, build_blocks, create_backbone
+from features import (
+    AugmentOptions,
+    FeatureCache,
+    ImagingOptions,
+    assemble,
+    build_blocks,
+    create_backbone,
+)
+from models import MODELS, ModelSettings
 from models.networks import FusionNetworkClassifier, _classifiers, _modules
 from models.networks._modules import FusionHeads, FusionNetwork
 
@@ -193,3 +201,29 @@ def test_a_small_training_part_trains_without_early_stopping(data):
     assert [note.code for note in network.notes_] == ["random-weights", "no-early-stopping"]
     assert len(network.history_) == 4
     assert all(epoch["valid_loss"] is None for epoch in network.history_)
+
+
+def test_networks_see_prepared_images(small_cohort, monkeypatch):
+    """What the config says of images reaches the pixels that a network reads."""
+    imaging = ImagingOptions(clahe=True)
+    block = build_blocks(
+        small_cohort,
+        ["image"],
+        options={},
+        imaging=imaging,
+        cache=FeatureCache(None),
+        random_state=0,
+    )["image"]
+    assert block.schema.imaging == imaging
+    spec = MODELS.get("compact_network")
+    network = spec.build([block.schema], params={}, random_state=0, settings=ModelSettings())
+    seen = []
+    original = _classifiers.load_pixels
+    monkeypatch.setattr(
+        _classifiers,
+        "load_pixels",
+        lambda *a, **k: (seen.append(k["imaging"]), original(*a, **k))[1],
+    )
+    y = small_cohort.labels
+    network.set_params(finetune_epochs=1, image_size=32).fit(block.frame, y)
+    assert set(seen) == {imaging}

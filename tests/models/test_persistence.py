@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cohorts import Column, ColumnKind
+from cohorts import BenchmarkError, Column, ColumnKind
 from features import BlockSchema
 from models import MODELS, ModelSettings, NetworkSettings, load_model, save_model
 
@@ -57,18 +57,15 @@ def test_every_kind_of_column_is_kept(tmp_path, recorded, name):
         assert loaded.tabular_columns == COLUMNS
 
 
-def test_a_network_of_before_ordered_levels_is_still_read(tmp_path, recorded):
-    """Its columns were written without an order."""
+@pytest.mark.parametrize("name", ["logistic_regression", "tabular_network"])
+def test_a_model_of_an_earlier_schema_is_refused(tmp_path, recorded, name):
+    """Its encoder and its images were made otherwise: one sentence, and no wrong prediction."""
     settings = ModelSettings(networks=NetworkSettings(tabular_epochs=2))
-    columns = COLUMNS[:2]
-    block = BlockSchema("clinical", "clinical", "tabular", columns)
-    spec = MODELS.get("tabular_network")
+    block = BlockSchema("clinical", "clinical", "tabular", COLUMNS)
+    spec = MODELS.get(name)
     model = spec.build([block], params=dict(spec.defaults), random_state=0, settings=settings)
-    X, y = recorded[["age", "marker"]], np.arange(60) % 2
-    save_model(model.fit(X, y), tmp_path, metadata={})
-    path = tmp_path / "network.json"
-    about = json.loads(path.read_text())
-    for column in about["params"]["tabular_columns"]:
-        del column["order"]
-    path.write_text(json.dumps(about))
-    assert load_model(tmp_path).tabular_columns == columns
+    save_model(model.fit(recorded, np.arange(60) % 2), tmp_path, metadata={})
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 1}))
+    with pytest.raises(BenchmarkError, match=r"schema version 1, this sonobench reads 2"):
+        load_model(tmp_path)

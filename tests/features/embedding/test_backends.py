@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from cohorts import BenchmarkError
-from features import create_backbone, normalise_pixels
+from features import FeatureCache, create_backbone, normalise_pixels
 from features.backbones import with_unit_output
 from features.embedding import EmbeddingOptions, _backends, make_backend, make_views
 from features.embedding._backends import BatchBackend, ExportError, backend_names, one_thread
@@ -117,7 +117,7 @@ def test_auto_prefers_onnx_where_it_is_exact_and_installed(monkeypatch):
 def test_what_onnx_cannot_do_is_said(monkeypatch):
     """Not installed, or in bfloat16: the message says what to install or to set."""
     monkeypatch.setattr(_backends, "find_spec", lambda name: None if name == "onnx" else object())
-    with pytest.raises(BenchmarkError, match=r"'onnx', but onnx is not installed.*sonobench\[onnx"):
+    with pytest.raises(BenchmarkError, match=r"it needs onnx, not .*\[onnx\]' in the source"):
         backend_names(EmbeddingOptions(backend="onnx"))
     monkeypatch.setattr(_backends, "find_spec", lambda _: object())
     with pytest.raises(BenchmarkError, match="precision = 'bfloat16' will not do with backend: on"):
@@ -142,7 +142,7 @@ def test_graphs_are_kept(module, records, tmp_path, monkeypatch):
     onnx = pytest.importorskip("features.embedding._onnx", reason="the extra onnx is not installed")
     options = EmbeddingOptions(image_size=SIZE, backend="onnx")
     start = partial(
-        make_backend, options, module, input_shape=(1, 3, SIZE, SIZE), cache_dir=tmp_path
+        make_backend, options, module, input_shape=(1, 3, SIZE, SIZE), cache=FeatureCache(tmp_path)
     )
     exported = []
     original = onnx._export
@@ -150,7 +150,7 @@ def test_graphs_are_kept(module, records, tmp_path, monkeypatch):
     first = embed(start(), records)
     assert (embed(start(), records) == first).all()
     assert len(exported) == 1
-    (path,) = tmp_path.rglob("*.onnx")
+    (path,) = tmp_path.rglob("*.npy")
     path.write_bytes(path.read_bytes()[:1000])
     assert (embed(start(), records) == first).all()
     assert len(exported) == 2
@@ -162,5 +162,5 @@ def test_graphs_of_other_weights_are_others(tmp_path):
     options = EmbeddingOptions(backend="onnx")
     for seed, size in [(0, 32), (1, 32), (0, 64), (0, 32)]:
         module = create_backbone("compact", weights="random", random_state=seed).module
-        make_backend(options, module, input_shape=(1, 3, size, size), cache_dir=tmp_path)
-    assert len(list(tmp_path.rglob("*.onnx"))) == 3
+        make_backend(options, module, input_shape=(1, 3, size, size), cache=FeatureCache(tmp_path))
+    assert len(list(tmp_path.rglob("*.npy"))) == 3

@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             code: int = arguments.command(arguments)
+        sys.stdout.flush()
     except BenchmarkError as error:
         print(f"benchmark: {error}", file=sys.stderr)
         return EXIT_USAGE

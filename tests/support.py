@@ -28,7 +28,10 @@ TINY: dict[str, Any] = {
     "outer": {"n_splits": 3},
     "inner": {"n_splits": 2, "n_trials": 2},
     "evaluation": {"n_resamples": 200},
-    "feature_options": {"embedding": {"backbone": "resnet10t", "image_size": 32}},
+    "feature_options": {
+        "radiomics": {"families": ["region", "firstorder", "glcm"]},
+        "embedding": {"backbone": "resnet10t", "image_size": 32},
+    },
     "model_settings": {
         "n_trees": 20,
         "max_rounds": 15,

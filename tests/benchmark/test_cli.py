@@ -225,7 +225,7 @@ def test_usage_errors_exit_with_2(capsys):
     """Argparse's own errors have the same code."""
     with pytest.raises(SystemExit, match="2"):
         main(["run", "--jobs", "0"])
-    assert "0 is below 1" in capsys.readouterr().err
+    assert "'0' is no whole number from 1 up" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("what", ["cohorts", "features", "models", "metrics", "presets"])
@@ -267,6 +267,7 @@ def test_same_seed_in_fresh_processes_gives_the_same_bytes(tmp_path):
         "models: [logistic_regression, extra_trees, lightgbm, xgboost, mlp, compact_fusion]\n"
         "outer: {n_splits: 2}\n"
         "model_settings: {networks: {compact_image_size: 32, compact_epochs: 2}}\n"
+        "feature_options: {radiomics: {families: [firstorder, glcm, shape]}}\n"
         "final_models: none\n"
     )
     for out, jobs in (("one", "1"), ("two", "2")):

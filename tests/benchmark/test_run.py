@@ -59,7 +59,8 @@ def test_the_run_folder_is_complete(finished):
 def test_blocks_are_recorded(small_cohort, tmp_path):
     """Columns with units, and whose region each image was measured in, of every block."""
     features = ["radiomics", "radiomics_mask", "clinical"]
-    run(prepared(small_cohort, features, ["dummy"]), out=tmp_path, n_jobs=1)
+    ready = prepared(small_cohort, features, ["dummy"], feature_options={})
+    run(ready, out=tmp_path, n_jobs=1)
     columns = pd.read_parquet(tmp_path / "columns.parquet").set_index("column")
     assert set(columns["block"]) == {"radiomics", "radiomics_mask", "clinical"}
     assert columns.loc["clinical__age", "unit"] == "years"

@@ -190,7 +190,7 @@ def test_a_model_file_that_names_foreign_code_is_refused(tmp_path, data, small_c
 def test_a_model_of_another_schema_is_refused(tmp_path):
     """The message has both versions."""
     (tmp_path / "model.json").write_text('{"schema_version": 99, "sonobench": "9.9"}')
-    with pytest.raises(BenchmarkError, match=r"schema version 99.*reads 1.*sonobench 9\.9"):
+    with pytest.raises(BenchmarkError, match=r"schema version 99.*reads 2.*sonobench 9\.9"):
         load_model(tmp_path)
     with pytest.raises(BenchmarkError, match="holds no model"):
         load_model(tmp_path / "nowhere")

@@ -22,7 +22,7 @@ from cohorts import (
     ImageRecord,
     TabularModality,
 )
-from features import FeatureCache, build_blocks
+from features import FeatureBlock, FeatureCache, ImagingOptions, build_blocks
 
 TINY: dict[str, Any] = {
     "outer": {"n_splits": 3},
@@ -125,3 +125,21 @@ def make_small_cohort(folder: Path, *, n_patients: int = 60, seed: int = 0) -> C
             ),
         ),
     )
+
+
+SMALL_BACKBONE = {"embedding": {"backbone": "mobilenetv3_small_050", "image_size": 32}}
+
+
+def build_block(
+    cohort: Cohort,
+    name: str,
+    cache: FeatureCache | None = None,
+    imaging: ImagingOptions | None = None,
+    **options: Any,
+) -> FeatureBlock:
+    """Return a block of a cohort under these options; embeddings come from a small backbone."""
+    merged = {name: SMALL_BACKBONE.get(name, {}) | options}
+    cache = cache or FeatureCache(None)
+    return build_blocks(
+        cohort, [name], options=merged, imaging=imaging, cache=cache, random_state=0
+    )[name]

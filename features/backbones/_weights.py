@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -86,12 +88,8 @@ def load_file(module: Any, name: str, path: Path) -> str:
         If there is no such file, it cannot be read, or it belongs to another backbone.
     """
     check_weights_path(name, path)
-    try:
-        state = _read_state(path)
-        missing, _ = module.load_state_dict(state, strict=False)
-    except Exception as error:  # whatever a damaged file provokes in its reader
-        summary = " ".join(str(error).split())[:200]
-        raise BenchmarkError(f"{path} holds no weights of {name!r}: {summary}") from None
+    with _blaming(path, name):
+        missing, _ = module.load_state_dict(_read_state(path), strict=False)
     if missing:
         raise BenchmarkError(
             f"{path} does not fit backbone {name!r}: {len(missing)} tensors are missing, the first "
@@ -119,14 +117,21 @@ def load_checkpoint(module: Any, name: str, folder: Path) -> str:
     """
     about_path, tensors_path = (folder / file for file in NETWORK_FILES)
     _check_checkpoint(about_path, tensors_path, name)
-    try:
-        state = safetensors.torch.load_file(tensors_path)
+    with _blaming(tensors_path, name):
+        state = _read_state(tensors_path)
         own = {key.removeprefix(PREFIX): t for key, t in state.items() if key.startswith(PREFIX)}
         module.load_state_dict(own)
-    except Exception as error:  # whatever a damaged file provokes in its reader
-        summary = " ".join(str(error).split())[:200]
-        raise BenchmarkError(f"{tensors_path} holds no weights of {name!r}: {summary}") from None
     return _sha256(tensors_path)
+
+
+@contextmanager
+def _blaming(path: Path, name: str) -> Iterator[None]:
+    """Turn whatever a damaged file provokes in its reader into one sentence about the file."""
+    try:
+        yield
+    except Exception as error:
+        summary = " ".join(str(error).split())[:200]
+        raise BenchmarkError(f"{path} holds no weights of {name!r}: {summary}") from None
 
 
 def _check_checkpoint(about_path: Path, tensors_path: Path, name: str) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cohorts import BenchmarkError
+from features.radiomics._discretise import crop_to_region
 
 __all__ = ["BORDER", "Window", "grey_window", "region_window"]
 
@@ -46,12 +47,12 @@ def region_window(image: NDArray[np.generic], mask: NDArray[np.bool_], *, margin
             f"The image has shape {image.shape} and its mask {mask.shape}. "
             "Both must be equal: draw or resize the mask on the grid of the image."
         )
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
+    if not mask.any():
         raise BenchmarkError(
             "The mask is empty, and features describe at least one pixel. "
             "Use the whole image as region or leave the image out."
         )
+    rows, columns = crop_to_region(mask)
     return _extended(rows, margin), _extended(columns, margin)
 
 
@@ -78,6 +79,6 @@ def grey_window(
     return (grey - grey.min()).astype(np.float32), np.ascontiguousarray(mask[window])
 
 
-def _extended(positions: NDArray[np.intp], margin: int) -> slice:
+def _extended(side: slice, margin: int) -> slice:
     # A slice that ends beyond the image ends with it; one that starts before it would not.
-    return slice(max(int(positions[0]) - margin, 0), int(positions[-1]) + 1 + margin)
+    return slice(max(int(side.start) - margin, 0), int(side.stop) + margin)

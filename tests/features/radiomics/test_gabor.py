@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from regions import REGIONS, SHAPE, lesion, speckle, with_threads
 from scipy.signal import fftconvolve
 from skimage.filters import gabor_kernel
 
@@ -20,6 +19,8 @@ from features.radiomics._gabor import (
     gabor_features,
     gabor_magnitudes,
 )
+
+from regions import REGIONS, SHAPE, lesion, speckle, with_threads
 
 SEEDS = st.integers(0, 10_000)
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from regions import REGIONS, SHAPE, lesion, speckle, with_threads
 from skimage.feature import local_binary_pattern
 
 from features.radiomics._lbp import LBP, RADII, lbp_codes, lbp_features
+
+from regions import REGIONS, SHAPE, lesion, speckle, with_threads
 
 SEEDS = st.integers(0, 10_000)
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from regions import REGIONS, SHAPE, lesion, speckle, with_threads
 from scipy.ndimage import binary_erosion, distance_transform_edt, sobel
 from sklearn.metrics import roc_auc_score
 
@@ -18,6 +17,8 @@ from cohorts import BenchmarkError, load_cohort
 from features.imaging import decode_image, decode_mask
 from features.radiomics._histogram import histogram_entropy
 from features.radiomics._surroundings import SURROUNDINGS, surroundings_features
+
+from regions import REGIONS, SHAPE, lesion, speckle, with_threads
 
 SEEDS = st.integers(0, 10_000)
 

@@ -9,10 +9,11 @@ import pytest
 import pywt
 from hypothesis import given
 from hypothesis import strategies as st
-from regions import REGIONS, SHAPE, lesion, speckle, with_threads
 
 from features.radiomics._histogram import histogram_entropy
 from features.radiomics._wavelet import WAVELET, wavelet_bands, wavelet_features
+
+from regions import REGIONS, SHAPE, lesion, speckle, with_threads
 
 SEEDS = st.integers(0, 10_000)
 

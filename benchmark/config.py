@@ -111,11 +111,14 @@ class EvaluationConfig:
         Bootstrap resamples of the patients.
     confidence : float
         Coverage of the intervals.
+    target_sensitivity : float
+        For the positive class; the threshold of a final model is chosen to keep it.
     """
 
     primary: str = "roc_auc"
     n_resamples: Annotated[int, Field(ge=100)] = 1000
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+    target_sensitivity: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -7,6 +7,7 @@ from models import _stacking
 from models import _deep
 
 # isort: on
+from models._calibration import ProbabilityCalibrator, RecalibratedClassifier
 from models._persistence import load_model, save_model
 from models._registry import MODELS, ModelSpec, register_model
 from models._settings import ModelSettings, NetworkSettings
@@ -21,6 +22,8 @@ __all__ = [
     "ModelSettings",
     "ModelSpec",
     "NetworkSettings",
+    "ProbabilityCalibrator",
+    "RecalibratedClassifier",
     "_deep",
     "_stacking",
     "classical",

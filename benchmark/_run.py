@@ -268,7 +268,14 @@ def _extract(
     )
     store.begin(ready.config, ready.cohort, ready.plan, blocks)
     write_json(store.folder / "examples.json", _examples(ready, blocks))
-    return TaskFactory(ready.config, ready.cohort, ready.plan.sets, blocks, ready.splits)
+    return TaskFactory(
+        ready.config,
+        ready.cohort,
+        ready.plan.sets,
+        blocks,
+        ready.splits,
+        lambda cell: store.study_place(cell, ready.config),
+    )
 
 
 def _examples(ready: Preparation, blocks: Mapping[str, FeatureBlock]) -> dict[str, Any]:

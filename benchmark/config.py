@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -92,11 +93,23 @@ class InnerConfig:
         Parameter settings tried per cell; the first is the known-good one.
     n_trials_expensive : int
         The same for models whose single fit is long: stacking and the networks.
+    time_budget_s : float or None
+        Wall seconds after which a cell starts no further trial. Such a cell is no longer the
+        same on every machine, and its row says so.
+    pruning : {"median", "none"}
+        Whether a trial ends early once its loss is worse than the median of the others at the
+        same fold or round.
+    storage : str or None
+        URL of an Optuna storage in which several machines find the studies, such as
+        ``postgresql://…``; where None, each study is a journal file in the run folder.
     """
 
     n_splits: Splits = 3
     n_trials: Positive = 30
     n_trials_expensive: Positive = 1
+    time_budget_s: Annotated[float | None, Field(gt=0)] = None
+    pruning: Literal["median", "none"] = "median"
+    storage: str | None = None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -167,8 +180,9 @@ class Config:
     seed: Annotated[int, Field(ge=0)] = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain nested dictionaries, ready for YAML or JSON."""
+        """Return plain nested dictionaries, ready for YAML or JSON; passwords are left out."""
         plain: dict[str, Any] = asdict(self)
+        plain["inner"]["storage"] = _without_password(self.inner.storage)
         for key in ("features", "models"):
             plain[key] = None if plain[key] is None else list(plain[key])
         return plain
@@ -176,6 +190,11 @@ class Config:
     def to_yaml(self) -> str:
         """Return the resolved config as YAML."""
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+
+
+def _without_password(url: str | None) -> str | None:
+    """Return a URL as it may be stored, in a run folder that others see."""
+    return None if url is None else re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
 
 
 # `quick` shows every model family in minutes; `standard` is an evening on two cores; `full`

@@ -8,6 +8,8 @@ from models import _deep
 
 # isort: on
 from models._calibration import ProbabilityCalibrator, RecalibratedClassifier
+from models._groups import fit_with_groups, group_params
+from models._growth import Growth, GrowthPlan
 from models._persistence import load_model, save_model
 from models._registry import MODELS, ModelSpec, register_model
 from models._settings import ModelSettings, NetworkSettings
@@ -19,6 +21,8 @@ __all__ = [
     "BalancedClassifier",
     "BalancedNeighborsClassifier",
     "BlockStackingClassifier",
+    "Growth",
+    "GrowthPlan",
     "ModelSettings",
     "ModelSpec",
     "NetworkSettings",
@@ -27,6 +31,8 @@ __all__ = [
     "_deep",
     "_stacking",
     "classical",
+    "fit_with_groups",
+    "group_params",
     "load_model",
     "register_model",
     "save_model",

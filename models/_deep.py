@@ -30,7 +30,8 @@ class _Network(ModelSpec):
 
     family = "deep"
     expensive = True
-    uses_groups = True
+    # A network calibrates itself on the patients that it holds out for early stopping.
+    recalibrated = False
     search_space = SEARCH_SPACE
     defaults = {"learning_rate": 1e-3, "weight_decay": 1e-4, "dropout": 0.3}
     reads_images: ClassVar[bool] = True

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 
 from cohorts import Cohort, Registry
 from features import BlockKind, BlockSchema
+from models._growth import Growth, GrowthPlan
 from models._settings import ModelSettings
 
 __all__ = ["MODELS", "ModelSpec", "register_model"]
@@ -38,8 +39,8 @@ class ModelSpec(ABC):
         worse on the inner folds than not tuning.
     expensive : bool
         One fit costs so much that it gets the smaller trial budget.
-    uses_groups : bool
-        Whether `fit` takes the patients as ``groups``, to split its training part.
+    recalibrated : bool
+        Whether its probabilities are calibrated on the predictions of the inner folds.
     """
 
     name: ClassVar[str]
@@ -48,7 +49,7 @@ class ModelSpec(ABC):
     search_space: ClassVar[Mapping[str, BaseDistribution]] = {}
     defaults: ClassVar[Mapping[str, Any]] = {}
     expensive: ClassVar[bool] = False
-    uses_groups: ClassVar[bool] = False
+    recalibrated: ClassVar[bool] = True
 
     @property
     def is_deep(self) -> bool:
@@ -94,7 +95,8 @@ class ModelSpec(ABC):
         blocks : sequence of BlockSchema
             Columns of the feature set.
         params : mapping
-            Values for the keys of `search_space`.
+            Values for the keys of `search_space`, and the number of rounds where `growth`
+            chooses one.
         random_state : int
             Seed of everything random in it.
         settings : ModelSettings
@@ -103,9 +105,29 @@ class ModelSpec(ABC):
         Returns
         -------
         BaseEstimator
-            With ``fit(X, y)`` (and ``groups`` where `uses_groups`), ``predict_proba`` and
-            ``classes_``; X is the assembled frame of the blocks.
+            With ``fit(X, y)``, ``predict_proba`` and ``classes_``; X is the assembled frame of
+            the blocks. A `fit` that takes ``groups`` is given the patients, to split its
+            training part by. Of a `Pipeline`, tuning fits all steps but the last once for each
+            inner fold, as long as `params` leave them unchanged.
         """
+
+    def growth(self, settings: ModelSettings) -> GrowthPlan | None:  # noqa: ARG002  # the default does not grow
+        """Return how the last step grows while it is tuned, or None if it is fitted at once."""
+        return None
+
+    def start_growth(self, classifier: Any, X: Any, y: Any, X_held_out: Any) -> Growth:
+        """Begin to grow the last step of a built pipeline; only where `growth` has a plan.
+
+        Parameters
+        ----------
+        classifier : estimator
+            Unfitted.
+        X, y : array-like of shape (n_samples, n_features) and (n_samples,)
+            Encoded training rows and their labels.
+        X_held_out : array-like of shape (n_held_out, n_features)
+            Rows to predict after every step.
+        """
+        raise NotImplementedError(f"{self.name} has a growth plan, but does not grow.")
 
     @abstractmethod
     def estimate_fit_s(self, n_samples: int, n_columns: int, settings: ModelSettings) -> float:

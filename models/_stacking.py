@@ -17,6 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from features import BlockKind, BlockSchema
+from models._groups import fit_with_groups, group_params
 from models._registry import MODELS, ModelSpec, register_model
 from models._settings import ModelSettings
 
@@ -96,7 +97,14 @@ class BlockStackingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
         folds = self._folds(X, encoded, groups)
         best: dict[str, tuple[float, str, Any, NDArray[np.float64]]] = {}
         for block, label, estimator in self._candidates():
-            proba = cross_val_predict(estimator, X, encoded, cv=folds, method="predict_proba")
+            proba = cross_val_predict(
+                estimator,
+                X,
+                encoded,
+                cv=folds,
+                method="predict_proba",
+                params=group_params(estimator, groups),
+            )
             loss = log_loss(encoded, proba, labels=range(len(self.classes_)))
             if block not in best or loss < best[block][0]:
                 best[block] = (loss, label, estimator, proba)
@@ -104,7 +112,10 @@ class BlockStackingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
         stacked = _as_log([proba for _, _, _, proba in best.values()])
         self.fusion_ = LogisticRegression(C=self.C, class_weight="balanced", max_iter=2000)
         self.fusion_.fit(stacked, encoded)
-        self.members_ = [clone(estimator).fit(X, encoded) for _, _, estimator, _ in best.values()]
+        self.members_ = [
+            fit_with_groups(clone(estimator), X, encoded, groups)
+            for _, _, estimator, _ in best.values()
+        ]
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -148,7 +159,6 @@ class Stacking(ModelSpec):
     title = "Probability-level late fusion of the best single-block models"
     family = "ensemble"
     expensive = True
-    uses_groups = True
     # The fusing regression has a handful of inputs; shrinkage decides how far it trusts them.
     search_space = {"C": FloatDistribution(1e-3, 1e1, log=True)}
     defaults = {"C": 0.1}

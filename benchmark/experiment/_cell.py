@@ -8,7 +8,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,19 +18,21 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from benchmark.config import Config
+from benchmark.experiment._inner import InnerPredictions, TrainingPart, predict_proba
 from benchmark.experiment._plan import Cell, cell_seed, fold_seed
-from benchmark.experiment._tuning import (
-    TrainingPart,
-    TuningResult,
-    fit_classifier,
-    predict_proba,
-    tune,
-)
+from benchmark.experiment._tuning import StudyPlace, TuningResult, tune
 from cohorts import Note
 from features import BlockSchema
-from models import MODELS
+from models import MODELS, ProbabilityCalibrator, RecalibratedClassifier, fit_with_groups
 
 __all__ = ["CellResult", "CellTask", "fit_final", "run_cell"]
+
+OUT_OF_TIME = Note(
+    "time-budget",
+    "warning",
+    "In some fold the time budget ended the search before all trials were made: the marked rows "
+    "were tuned less than the others, and less on a slower machine.",
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class CellTask:
         Their places in the cohort.
     notes : tuple of Note
         What the page must say about rows on these blocks.
+    place : StudyPlace or None
+        Where the trials of the cell are kept while it runs; in memory where None.
     """
 
     cell: Cell
@@ -65,6 +69,7 @@ class CellTask:
     X_test: pd.DataFrame
     test_rows: NDArray[np.intp]
     notes: tuple[Note, ...] = ()
+    place: StudyPlace | None = None
 
 
 @dataclass(frozen=True)
@@ -85,13 +90,15 @@ class CellResult:
         Probabilities of shape (n_test, n_classes).
     params : mapping
         Chosen on the inner folds.
-    n_trials_requested, n_trials_completed : int
-        Tuning budget, and trials that ended without an error.
+    n_trials_requested, n_trials_completed, n_trials_pruned : int
+        Tuning budget, trials that went through every inner fold, and trials given up early.
+    trials : list of mapping
+        Number, state, loss, parameters and last step of every trial.
     inner_test, inner_fold : list of int
         Training rows that were predicted on the inner folds with the chosen parameters, and
         the inner fold of each; empty where no trial was run.
     inner_proba : list of list of float
-        Their probabilities, of shape (n_train, n_classes).
+        Their probabilities, of shape (n_train, n_classes), each calibrated on the other folds.
     history : list of mapping
         Losses per epoch, for networks.
     weights : str
@@ -102,6 +109,8 @@ class CellResult:
         What libraries warned about, each once.
     tune_time_s, fit_time_s, predict_time_s : float
         Wall seconds.
+    cpu_time_s : float
+        Processor seconds of all three.
     """
 
     cell: Cell
@@ -112,6 +121,8 @@ class CellResult:
     params: Mapping[str, Any] = field(default_factory=dict)
     n_trials_requested: int = 0
     n_trials_completed: int = 0
+    n_trials_pruned: int = 0
+    trials: Sequence[Mapping[str, Any]] = field(default_factory=list)
     inner_test: list[int] = field(default_factory=list)
     inner_fold: list[int] = field(default_factory=list)
     inner_proba: list[list[float]] = field(default_factory=list)
@@ -122,6 +133,7 @@ class CellResult:
     tune_time_s: float = 0.0
     fit_time_s: float = 0.0
     predict_time_s: float = 0.0
+    cpu_time_s: float = 0.0
 
 
 def run_cell(task: CellTask) -> CellResult:
@@ -161,11 +173,14 @@ def fit_final(task: CellTask) -> tuple[Any, TuningResult]:
 
 
 def _predict_fold(task: CellTask, caught: list[warnings.WarningMessage]) -> CellResult:
+    began = time.process_time()
     tuning, classifier, times = _tune_and_fit(task)
     started = time.perf_counter()
     proba = predict_proba(classifier, task.X_test, n_classes=task.training.n_classes)
     predict_time_s = time.perf_counter() - started
     inner = tuning.inner
+    notes = [*task.notes, *getattr(classifier, "notes_", ())]
+    notes += [OUT_OF_TIME] if tuning.out_of_time else []
     return CellResult(
         task.cell,
         "ok",
@@ -174,19 +189,19 @@ def _predict_fold(task: CellTask, caught: list[warnings.WarningMessage]) -> Cell
         params=dict(tuning.params),
         n_trials_requested=tuning.n_trials_requested,
         n_trials_completed=tuning.n_trials_completed,
+        n_trials_pruned=tuning.n_trials_pruned,
+        trials=list(tuning.trials),
         inner_test=[] if inner is None else task.train_rows.tolist(),
         inner_fold=[] if inner is None else inner.fold.tolist(),
         inner_proba=[] if inner is None else inner.proba.tolist(),
         history=list(getattr(classifier, "history_", [])),
         weights=getattr(classifier, "weights_", ""),
-        notes=[
-            {"code": note.code, "severity": note.severity, "text": note.text}
-            for note in (*task.notes, *getattr(classifier, "notes_", ()))
-        ],
+        notes=[{"code": note.code, "severity": note.severity, "text": note.text} for note in notes],
         warnings=_messages(caught),
         tune_time_s=times[0],
         fit_time_s=times[1],
         predict_time_s=predict_time_s,
+        cpu_time_s=time.process_time() - began,
     )
 
 
@@ -202,10 +217,34 @@ def _tune_and_fit(task: CellTask) -> tuple[TuningResult, Any, tuple[float, float
 
     started = time.perf_counter()
     inner_seed = fold_seed(cell.repeat, cell.fold, config.seed)
-    tuning = tune(spec, build, part, config, inner_seed=inner_seed, sampler_seed=seed)
+    tuning = tune(
+        spec, build, part, config, inner_seed=inner_seed, sampler_seed=seed, place=task.place
+    )
     tuned = time.perf_counter()
-    classifier = fit_classifier(spec, build(tuning.params), part.X, part.y, part.groups)
+    classifier = fit_with_groups(build(tuning.params), part.X, part.y, part.groups)
+    if spec.recalibrated and tuning.inner is not None:
+        tuning, classifier = _recalibrated(tuning, tuning.inner, classifier, part)
     return tuning, classifier, (tuned - started, time.perf_counter() - tuned)
+
+
+def _recalibrated(
+    tuning: TuningResult, inner: InnerPredictions, classifier: Any, part: TrainingPart
+) -> tuple[TuningResult, Any]:
+    """Calibrate the classifier on all inner folds, and each inner fold on the others."""
+    proba = np.empty_like(inner.proba)
+    for fold in np.unique(inner.fold):
+        held_out = inner.fold == fold
+        calibrator = ProbabilityCalibrator().fit(inner.proba[~held_out], part.y[~held_out])
+        proba[held_out] = calibrator.transform(inner.proba[held_out])
+    # A class that no training case has keeps its column out of the classifier's own.
+    calibrator = ProbabilityCalibrator().fit(
+        inner.proba[:, classifier.classes_],
+        np.searchsorted(classifier.classes_, part.y),
+    )
+    return (
+        replace(tuning, inner=InnerPredictions(inner.fold, proba)),
+        RecalibratedClassifier(classifier, calibrator),
+    )
 
 
 def _describe(error: BaseException) -> str:

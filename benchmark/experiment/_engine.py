@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from benchmark.config import Config
 from benchmark.experiment._cell import CellResult, CellTask, run_cell
+from benchmark.experiment._inner import TrainingPart
 from benchmark.experiment._plan import Cell, Plan
 from benchmark.experiment._splits import Split
 from benchmark.experiment._store import RunStore
-from benchmark.experiment._tuning import TrainingPart
+from benchmark.experiment._tuning import StudyPlace
 from cohorts import Cohort
 from features import FeatureBlock, FeatureSet, assemble, progress_bar
 
@@ -45,6 +46,8 @@ class TaskFactory:
         Every block that the sets name.
     splits : sequence of Split
         Outer folds.
+    place_study : callable, optional
+        Cell -> where its trials are kept while it runs; in memory by default.
     """
 
     def __init__(
@@ -54,8 +57,10 @@ class TaskFactory:
         sets: Sequence[FeatureSet],
         blocks: Mapping[str, FeatureBlock],
         splits: Sequence[Split],
+        place_study: Callable[[Cell], StudyPlace] | None = None,
     ) -> None:
         self.config = config
+        self._place_study = place_study
         self.blocks = {one.name: [blocks[name] for name in one.blocks] for one in sets}
         self._frames = {name: assemble(parts) for name, parts in self.blocks.items()}
         self._splits = {(split.repeat, split.fold): split for split in splits}
@@ -78,6 +83,7 @@ class TaskFactory:
             X_test=X.iloc[test],
             test_rows=test,
             notes=tuple(note for block in blocks for note in block.notes),
+            place=None if self._place_study is None else self._place_study(cell),
         )
 
     def _rows(self, cell: Cell) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +25,9 @@ from benchmark.experiment._tables import (
     predictions_table,
     regions_table,
     splits_table,
+    trials_table,
 )
+from benchmark.experiment._tuning import StudyPlace
 from cohorts import (
     BenchmarkError,
     Cohort,
@@ -44,6 +48,12 @@ REFINABLE = ("n_resamples", "confidence")
 # Where the data lie may change: their fingerprint tells whether they are the same.
 MOVABLE = ("data",)
 
+# So may the place where the trials of unfinished cells are kept.
+STORED_ELSEWHERE = ("storage",)
+
+# Of the readable part of a study's name in a shared storage.
+DIGEST_LENGTH = 12
+
 
 class RunStore:
     """Reads and writes one run folder.
@@ -60,6 +70,15 @@ class RunStore:
     @property
     def _cells(self) -> Path:
         return self.folder / "cells"
+
+    @property
+    def _work(self) -> Path:
+        """Where unfinished work is kept; not there once all is done."""
+        return self.folder / "work"
+
+    @property
+    def _studies(self) -> Path:
+        return self._work / "studies"
 
     def check(self, config: Config, cohort: Cohort, plan: Plan) -> None:
         """Check, before any long work, that the folder is empty or belongs to the same run.
@@ -154,13 +173,32 @@ class RunStore:
             )
         return description
 
+    def study_place(self, cell: Cell, config: Config) -> StudyPlace:
+        """Return where the trials of a cell are kept until it has ended."""
+        if config.inner.storage is None:
+            return StudyPlace(cell.key, str(self._studies / f"{cell.key}.journal"))
+        # A shared storage holds the studies of many runs; these are of this one.
+        return StudyPlace(f"{self._digest()}/{cell.key}", config.inner.storage)
+
+    def _digest(self) -> str:
+        """Return what tells this run from any other: its config, data and versions."""
+        description = self.read_description()
+        config = {k: v for k, v in description["config"].items() if k not in EXTENDABLE}
+        config["inner"] = {k: v for k, v in config["inner"].items() if k not in STORED_ELSEWHERE}
+        config["cohort"] = {k: v for k, v in config["cohort"].items() if k not in MOVABLE}
+        parts = [config, description["fingerprint"], description["versions"]]
+        text = json.dumps(parts, sort_keys=True).encode()
+        return hashlib.sha256(text).hexdigest()[:DIGEST_LENGTH]
+
     def update_description(self, **values: Any) -> None:
         """Add or replace entries of ``run.json``."""
         write_json(self._description_path, self.read_description() | values)
 
     def write(self, result: CellResult) -> None:
-        """Store a finished cell."""
+        """Store a finished cell; what was kept to go on from, had it been stopped, goes."""
         write_json(self._cell_path(result.cell), asdict(result))
+        if result.status == "ok":
+            (self._studies / f"{result.cell.key}.journal").unlink(missing_ok=True)
 
     def read(self, cell: Cell) -> CellResult | None:
         """Return a stored cell, or None where there is none or it cannot be read."""
@@ -191,12 +229,15 @@ class RunStore:
         cohort: Cohort,
         splits: Iterable[Split],
     ) -> None:
-        """Write the tables of the plan, of outer and inner predictions, and of the splits."""
+        """Write the tables of the plan, predictions, inner predictions, splits and trials."""
         write_parquet(self.folder / "plan.parquet", plan_table(plan, results))
         write_parquet(self.folder / "predictions.parquet", predictions_table(plan, results, cohort))
         inner = inner_predictions_table(plan, results, cohort)
         write_parquet(self.folder / "inner_predictions.parquet", inner)
         write_parquet(self.folder / "splits.parquet", splits_table(splits, cohort))
+        write_parquet(self.folder / "trials.parquet", trials_table(plan, results))
+        if all(cell in results and results[cell].status == "ok" for cell in plan.cells):
+            shutil.rmtree(self._work, ignore_errors=True)
 
     def read_examples(self) -> dict[str, Any] | None:
         """Return the example images of the page, or None where the folder has none."""
@@ -231,7 +272,7 @@ class RunStore:
 
     def _check_same(self, existing: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         before, now = existing["config"], new["config"]
-        nested = {"evaluation": REFINABLE, "cohort": MOVABLE}
+        nested = {"evaluation": REFINABLE, "cohort": MOVABLE, "inner": STORED_ELSEWHERE}
         differing = [
             key for key in now if key not in (*EXTENDABLE, *nested) and before.get(key) != now[key]
         ]

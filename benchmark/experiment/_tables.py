@@ -23,6 +23,7 @@ __all__ = [
     "predictions_table",
     "regions_table",
     "splits_table",
+    "trials_table",
 ]
 
 PLAN_COLUMNS = (
@@ -36,15 +37,29 @@ PLAN_COLUMNS = (
     "params",
     "n_trials_requested",
     "n_trials_completed",
+    "n_trials_pruned",
     "history",
     "notes",
     "warnings",
     "tune_time_s",
     "fit_time_s",
     "predict_time_s",
+    "cpu_time_s",
 )
 
 NO_CELL = Cell("", "", 0, 0)
+
+TRIAL_COLUMNS = (
+    "features",
+    "model",
+    "repeat",
+    "fold",
+    "number",
+    "state",
+    "loss",
+    "last_step",
+    "params",
+)
 
 REGION_COLUMNS = ("block", "case", "image", "origin", "confidence")
 
@@ -63,8 +78,26 @@ def plan_table(plan: Plan, results: Mapping[Cell, CellResult]) -> pd.DataFrame:
         for row in plan.skipped
     ]
     table = pd.DataFrame(rows, columns=list(PLAN_COLUMNS))
-    whole = ["repeat", "fold", "n_trials_requested", "n_trials_completed"]
+    whole = ["repeat", "fold", "n_trials_requested", "n_trials_completed", "n_trials_pruned"]
     return table.astype(dict.fromkeys(whole, "Int64"))
+
+
+def trials_table(plan: Plan, results: Mapping[Cell, CellResult]) -> pd.DataFrame:
+    """Return one row per trial of each cell: state, inner log loss, parameters, last step."""
+    rows = [
+        {
+            "features": one.cell.features,
+            "model": one.cell.model,
+            "repeat": one.cell.repeat,
+            "fold": one.cell.fold,
+            **trial,
+            "params": json.dumps(trial["params"], sort_keys=True),
+        }
+        for one in _ended_well(plan, results)
+        for trial in one.trials
+    ]
+    table = pd.DataFrame(rows, columns=list(TRIAL_COLUMNS))
+    return table.astype({"loss": "float64", "last_step": "Int64"})
 
 
 def columns_table(blocks: Mapping[str, FeatureBlock]) -> pd.DataFrame:
@@ -110,12 +143,14 @@ def _plan_row(cell: Cell, result: CellResult | None) -> dict[str, Any]:
         "params": json.dumps(result.params, sort_keys=True),
         "n_trials_requested": result.n_trials_requested,
         "n_trials_completed": result.n_trials_completed,
+        "n_trials_pruned": result.n_trials_pruned,
         "history": json.dumps(result.history),
         "notes": json.dumps(result.notes),
         "warnings": json.dumps(result.warnings),
         "tune_time_s": result.tune_time_s,
         "fit_time_s": result.fit_time_s,
         "predict_time_s": result.predict_time_s,
+        "cpu_time_s": result.cpu_time_s,
     }
 
 

@@ -22,6 +22,8 @@ class Dummy(ModelSpec):
 
     title = "Class frequencies, blind to the features"
     family = "baseline"
+    # Class frequencies are what they are.
+    recalibrated = False
 
     def build(
         self,

@@ -5,16 +5,47 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
 from optuna.distributions import CategoricalDistribution, IntDistribution
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
+from sklearn.utils.class_weight import compute_sample_weight
 
 from features import BlockSchema
+from models._growth import Growth, GrowthPlan
 from models._registry import ModelSpec, register_model
 from models._settings import ModelSettings
 from models.classical._pipeline import make_classical
 
 __all__: list[str] = []
+
+# Trees of a candidate while it is tuned: the order of candidates is settled long before the
+# probabilities are as smooth as they get.
+TUNING_TREES = 100
+
+
+class _ForestGrowth(Growth):
+    """Trees that are added by warm start; they are those that `fit` grows at once."""
+
+    def __init__(self, classifier: Any, X: Any, y: Any, X_held_out: Any) -> None:
+        # The same weights as class_weight="balanced", which a warm start warns of.
+        self._forest = clone(classifier).set_params(
+            warm_start=True, class_weight=None, n_estimators=0
+        )
+        self._X, self._y, self._held_out = X, y, np.asarray(X_held_out, dtype=np.float32)
+        self._weight = compute_sample_weight("balanced", y)
+        self.classes_ = np.unique(y)
+        self._votes = np.zeros((len(self._held_out), len(self.classes_)))
+
+    def grow(self, n: int) -> NDArray[np.float64]:
+        """Add `n` trees and predict."""
+        n_before = self._forest.n_estimators
+        self._forest.set_params(n_estimators=n_before + n)
+        self._forest.fit(self._X, self._y, sample_weight=self._weight)
+        for tree in self._forest.estimators_[n_before:]:
+            self._votes += tree.predict_proba(self._held_out, check_input=False)
+        return np.asarray(self._votes / self._forest.n_estimators)
 
 
 class _Forest(ModelSpec):
@@ -30,6 +61,14 @@ class _Forest(ModelSpec):
     defaults = {"min_samples_leaf": 2, "max_features": "sqrt"}
     estimator_type: ClassVar[type]
     seconds_per_tree: ClassVar[float]
+
+    def growth(self, settings: ModelSettings) -> GrowthPlan:
+        """Look at every 25 trees; more trees are never worse, so none are chosen."""
+        return GrowthPlan(step=25, limit=min(TUNING_TREES, settings.n_trees))
+
+    def start_growth(self, classifier: Any, X: Any, y: Any, X_held_out: Any) -> Growth:
+        """Begin with no trees."""
+        return _ForestGrowth(classifier, X, y, X_held_out)
 
     def build(
         self,

@@ -20,6 +20,7 @@ def make_classical(
     scale: bool,
     settings: ModelSettings,
     random_state: int,
+    between: Sequence[tuple[str, Any]] = (),
 ) -> Pipeline:
     """Return ``encode`` then ``classify``: all that learns from data, fitted in one place.
 
@@ -35,8 +36,10 @@ def make_classical(
         How many principal components of a wide block are kept.
     random_state : int
         Seed of the encoding.
+    between : sequence of (str, transformer)
+        Further steps before the classifier.
     """
     encode = make_preprocessor(
         blocks, scale=scale, n_components=settings.n_components, random_state=random_state
     )
-    return Pipeline([("encode", encode), ("classify", classifier)])
+    return Pipeline([("encode", encode), *between, ("classify", classifier)])

@@ -50,6 +50,7 @@ def test_tuning_starts_at_the_known_good_and_keeps_the_best(small_cohort, regist
     @registered("level")
     class Level(ModelSpec):
         title, family = "a constant", "baseline"
+        recalibrated = False
         search_space = {"level": FloatDistribution(0.01, 0.99)}
         defaults = {"level": 0.9}
 
@@ -60,7 +61,8 @@ def test_tuning_starts_at_the_known_good_and_keeps_the_best(small_cohort, regist
         def estimate_fit_s(self, n_samples, n_columns, settings):
             return 0.01
 
-    ready = prepared(small_cohort, ["tabular"], ["level"], inner={"n_splits": 2, "n_trials": 12})
+    inner = {"n_splits": 2, "n_trials": 12, "pruning": "none"}
+    ready = prepared(small_cohort, ["tabular"], ["level"], inner=inner)
     result = run_cell(task_factory(ready)(ready.plan.cells[0]))
     assert tried[0] == 0.9
     assert result.n_trials_requested == result.n_trials_completed == 12

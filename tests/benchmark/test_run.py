@@ -53,6 +53,7 @@ def test_the_run_folder_is_complete(finished):
         "examples.json",
         "columns.parquet",
         "regions.parquet",
+        "trials.parquet",
     }
 
 

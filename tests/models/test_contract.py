@@ -13,7 +13,14 @@ from sklearn.model_selection import cross_val_predict
 
 from cohorts import BenchmarkError, Cohort
 from features import BlockSchema, FeatureCache, assemble, build_blocks
-from models import MODELS, ModelSettings, NetworkSettings, load_model, save_model
+from models import (
+    MODELS,
+    ModelSettings,
+    NetworkSettings,
+    fit_with_groups,
+    load_model,
+    save_model,
+)
 
 SETTINGS = ModelSettings(
     n_components=8,
@@ -61,8 +68,8 @@ def build(spec, blocks, **params):
     )
 
 
-def fit(spec, classifier, X, y, groups):
-    return classifier.fit(X, y, **({"groups": groups} if spec.uses_groups else {}))
+def fit(classifier, X, y, groups):
+    return fit_with_groups(classifier, X, y, groups)
 
 
 @pytest.mark.parametrize("name", MODELS.names())
@@ -73,11 +80,11 @@ def test_fits_predicts_and_keeps(small_cohort, data, name, tmp_path):
     X, y = assemble(blocks), small_cohort.labels
     groups = np.asarray(small_cohort.patients, dtype=object)
     test = np.isin(groups, [f"p{i:03}" for i in range(15)])
-    classifier = fit(spec, build(spec, blocks), X[~test], y[~test], groups[~test])
+    classifier = fit(build(spec, blocks), X[~test], y[~test], groups[~test])
     proba = classifier.predict_proba(X[test])
     assert proba.shape == (test.sum(), 3)
     assert np.allclose(proba.sum(axis=1), 1, atol=1e-5)
-    again = fit(spec, build(spec, blocks), X[~test], y[~test], groups[~test])
+    again = fit(build(spec, blocks), X[~test], y[~test], groups[~test])
     assert (again.predict_proba(X[test]) == proba).all()
     if name == "dummy":
         assert np.ptp(proba, axis=0).max() == 0
@@ -107,7 +114,7 @@ def test_any_point_of_the_space_can_be_fitted(small_cohort, data, name):
     study = create_study(sampler=RandomSampler(seed=0))
     for _ in range(3):
         trial = study.ask(fixed_distributions=dict(spec.search_space))
-        classifier = fit(spec, build(spec, blocks, **trial.params), X, y, small_cohort.patients)
+        classifier = fit(build(spec, blocks, **trial.params), X, y, small_cohort.patients)
         assert np.isfinite(classifier.predict_proba(X)).all()
 
 
@@ -117,7 +124,7 @@ def test_missing_cells_and_images_are_no_error(small_cohort, data, name):
     spec = MODELS.get(name)
     blocks = blocks_for(spec, data)
     X, y = assemble(blocks), small_cohort.labels
-    classifier = fit(spec, build(spec, blocks), X, y, small_cohort.patients)
+    classifier = fit(build(spec, blocks), X, y, small_cohort.patients)
     for block in blocks:
         gone = X.head(4).copy()
         empty = () if block.schema.kind == "pixels" else np.nan

@@ -221,7 +221,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "standard": {
         "outer": {"n_splits": 5, "n_repeats": 1},
-        "inner": {"n_splits": 3, "n_trials": 20, "n_trials_expensive": 1},
+        "inner": {"n_splits": 3, "n_trials": 30, "n_trials_expensive": 1},
         "model_settings": {
             "networks": {"image_size": 160, "warmup_epochs": 30, "finetune_epochs": 6}
         },

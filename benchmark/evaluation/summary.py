@@ -368,10 +368,12 @@ def _protocol(config: Mapping[str, Any], cohort: Mapping[str, Any]) -> dict[str,
             "only; every score comes from cases that the scored model had not seen.",
             "Parameters were chosen by log loss on the inner folds; the first trial is a "
             f"known-good setting. Trials per fold: {inner['n_trials']}, of stacking and the "
-            f"networks {inner['n_trials_expensive']}.",
-            "Classes are weighted by inverse frequency in training, so probabilities of most rows "
-            "lean towards the rarer classes and are not calibrated: Brier score and log loss pay "
-            "for it.",
+            f"networks {inner['n_trials_expensive']}; a trial that is worse than the median of the "
+            "others is given up. The number of boosting rounds is chosen with them.",
+            "Classes are weighted by inverse frequency in training, which shifts probabilities "
+            "towards the rarer classes. The shift, and overconfidence, are taken out again by one "
+            "slope and one constant per class: of classical rows fitted to the predictions on the "
+            "inner folds, of networks to the patients held out for early stopping.",
             "ROC AUC is computed within each outer fold and averaged; the other scores are pooled "
             "over all folds, each case once, at the most probable class. Repeats are averaged "
             "score by score, never their probabilities.",

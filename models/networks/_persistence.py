@@ -15,11 +15,12 @@ from cohorts import BenchmarkError, Column, ColumnKind, Note
 from features import AugmentOptions, ImagingOptions
 from models._skops import load_skops
 from models.networks._classifiers import FusionNetworkClassifier
+from models.networks._devices import choose_device
 
 __all__ = ["load_network", "save_network"]
 
-# 2: options of images and of their augmentation, and the order of levels, are stored.
-SCHEMA_VERSION = 2
+# 3: tables are told apart, and probabilities are calibrated.
+SCHEMA_VERSION = 3
 
 # All that a fitted `TabularEncoder` can hold beyond skops' own list.
 TRUSTED_TYPES = (
@@ -57,7 +58,6 @@ def save_network(classifier: FusionNetworkClassifier, folder: Path) -> None:
         "schema_version": SCHEMA_VERSION,
         "params": params,
         "classes": classifier.classes_.tolist(),
-        "n_tabular": _n_tabular(classifier),
         "history": classifier.history_,
         "weights": classifier.weights_,
         "notes": [[note.code, note.severity, note.text] for note in classifier.notes_],
@@ -85,9 +85,10 @@ def load_network(folder: Path) -> FusionNetworkClassifier:
         classifier.encoder_ = load_skops(folder / "encoder.skops", trusted=TRUSTED_TYPES)
     # Weights are about to be replaced, so none are fetched.
     empty = FusionNetworkClassifier(**{**params, "weights": "random"})
-    network, _ = empty.build_network(about["n_tabular"], len(about["classes"]))
+    empty.encoder_ = classifier.encoder_
+    network, _ = empty.build_network(len(about["classes"]))
     network.load_state_dict(safetensors.torch.load_file(folder / "network.safetensors"))
-    classifier.network_ = network.eval().to(classifier._device())
+    classifier.network_ = network.eval().to(choose_device(params["device"]))
     classifier.history_ = about["history"]
     classifier.weights_ = about["weights"]
     classifier.notes_ = tuple(Note(*note) for note in about["notes"])
@@ -104,11 +105,6 @@ def _read(path: Path) -> dict[str, Any]:
             f"{SCHEMA_VERSION}. Load it with the sonobench that wrote it."
         )
     return about
-
-
-def _n_tabular(classifier: FusionNetworkClassifier) -> int:
-    encoder = classifier.encoder_
-    return 0 if encoder is None else len(encoder.get_feature_names_out())
 
 
 def _column_as_dict(column: Column) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
-from cohorts import Column, Note
+from cohorts import BenchmarkError, Column, Note
 from features import (
     AugmentOptions,
     Backbone,
@@ -22,23 +23,36 @@ from features import (
     TabularEncoder,
     create_backbone,
 )
+from models._calibration import ProbabilityCalibrator
 from models.networks._devices import Precision, choose_device, trains_in_bfloat16
 from models.networks._inputs import (
+    Inputs,
     column_tables,
     hold_out,
     image_inputs,
+    rows_of,
     tables_of,
     tabular_inputs,
+    without,
 )
 from models.networks._modules import FusionHeads, FusionNetwork
 from models.networks._training import Stage, forward_in_batches
-from models.networks._two_stages import END_TO_END, WARM_UP, TrainingSet, train_two_stages
+from models.networks._two_stages import (
+    END_TO_END,
+    WARM_UP,
+    State,
+    TrainingSet,
+    through_backbone,
+    train_two_stages,
+)
 
 __all__ = ["FusionNetworkClassifier"]
 
+AFTER_WARM_UP = "after the warm-up"
+
 NO_VALIDATION = (
     "The training part was too small to hold out patients of every class, so a network was "
-    "trained without early stopping."
+    "trained without early stopping and its probabilities are not calibrated."
 )
 
 
@@ -50,7 +64,8 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
     the backbone is frozen and its features are computed once (warm-up), then everything is
     trained with a smaller rate for the backbone. Both stages stop on the loss of patients
     held out from the training part, and keep their best epoch; the second stage is kept only
-    if it is better on those patients than the first.
+    if it is better on those patients than the first. On them, too, probabilities are
+    calibrated: weights by inverse class frequency shift the base rates.
 
     A case may lack any modality, in training and later: learned vectors stand in for what it
     lacks. So that they are learned also where cases are complete, some training cases lose
@@ -114,6 +129,8 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
         The trained module, in evaluation mode; heads alone where there are no images.
     encoder_ : TabularEncoder or None
         Fitted on the part of the training rows that gradients saw.
+    calibrator_ : ProbabilityCalibrator or None
+        Fitted on the held-out patients; None where nobody was held out.
     history_ : list of dict
         Per epoch and stage: losses, and AUC and balanced accuracy of the held-out patients.
     weights_ : str
@@ -215,6 +232,7 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
         with torch.random.fork_rng():
             torch.manual_seed(self.random_state)
             self._fit_network(data)
+        self.calibrator_ = self._fit_calibrator(data)
         if valid is None:
             self.notes_ = (*self.notes_, Note("no-early-stopping", "info", NO_VALIDATION))
         return self
@@ -222,13 +240,75 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: pd.DataFrame) -> NDArray[np.float64]:
         """Return class probabilities of shape (n_samples, n_classes), rows summing to 1."""
         check_is_fitted(self, "network_")
-        device = choose_device(self.device)
-        logits = forward_in_batches(self.network_, self._inputs(X), device=device)
-        return np.asarray(torch.softmax(logits.double(), dim=1).numpy())
+        return self._calibrated(self._probabilities(self.network_, self._inputs(X)))
 
     def predict(self, X: pd.DataFrame) -> NDArray[Any]:
         """Return the most probable class of each row."""
         return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+
+    def predict_variants(self, X: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
+        """Return what the network says when less is known, or when it had learned less.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_samples, n_columns)
+            Image and tabular columns.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_samples, n_classes)
+            ``image only`` and ``tables only``, where there are both: the other side is
+            withheld, as from a case that lacks it. ``after the warm-up``: before the end-to-end
+            stage, as long as the network is in the memory that it was trained in. All
+            calibrated as the network is.
+        """
+        check_is_fitted(self, "network_")
+        inputs = self._inputs(X)
+        variants = {}
+        if self.image_columns and self.encoder_ is not None:
+            device = choose_device(self.device)
+            frozen = through_backbone(self.network_, inputs, device=device)
+            for name, side in (("image only", "tabular"), ("tables only", "image")):
+                variants[name] = self._probabilities(self.network_.heads, without(frozen, side))
+        if (state := getattr(self, "_after_warm_up", None)) is not None:
+            earlier = copy.deepcopy(self.network_)
+            earlier.load_state_dict(state)
+            variants[AFTER_WARM_UP] = self._probabilities(earlier, inputs)
+        return {name: self._calibrated(proba) for name, proba in variants.items()}
+
+    def embed(self, X: pd.DataFrame) -> NDArray[np.float32]:
+        """Return the pooled features that the trained backbone has of each case.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_samples, n_columns)
+            Image columns; no others are read.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_image_columns * n_features)
+            The image columns side by side; NaN where a case has no image.
+
+        Raises
+        ------
+        BenchmarkError
+            If the network reads no images.
+        """
+        check_is_fitted(self, "network_")
+        if not self.image_columns:
+            raise BenchmarkError(
+                "This network reads tables alone and has no features of images to give. Use an "
+                "image_network, a compact_network or a fusion network."
+            )
+        inputs = image_inputs(
+            X, self.image_columns, image_size=self.image_size, imaging=self.imaging
+        )
+        frozen = through_backbone(self.network_, inputs, device=choose_device(self.device))
+        parts = [
+            np.where(inputs[f"image_{i}_present"][:, None], frozen[f"image_{i}"], np.nan)
+            for i in range(len(self.image_columns))
+        ]
+        return np.concatenate(parts, axis=1, dtype=np.float32)
 
     def build_network(self, n_classes: int) -> tuple[Any, Backbone | None]:
         """Return the untrained module, and the backbone in it if there are images.
@@ -273,13 +353,15 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
         network, backbone = self.build_network(len(self.classes_))
         self.notes_ = () if backbone is None else backbone.notes
         self.weights_ = "" if backbone is None else backbone.origin
+        # A part of the run, not of the model: it is never saved.
+        self._after_warm_up: State | None = None
         network.to(data.device)
         if backbone is None:
             self.history_ = data.run(
                 network, self._stage("training", self.warmup_epochs), data.inputs
             )
         else:
-            self.history_, _ = train_two_stages(
+            self.history_, self._after_warm_up = train_two_stages(
                 network,
                 data,
                 warm_up=self._stage(WARM_UP, self.warmup_epochs),
@@ -287,6 +369,19 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
                 new_statistics=backbone.is_random,
             )
         self.network_ = network.eval()
+
+    def _fit_calibrator(self, data: TrainingSet) -> ProbabilityCalibrator | None:
+        if data.valid is None:
+            return None
+        proba = self._probabilities(self.network_, rows_of(data.inputs, data.valid))
+        return ProbabilityCalibrator().fit(proba, data.labels[data.valid])
+
+    def _probabilities(self, module: Any, inputs: Inputs) -> NDArray[np.float64]:
+        logits = forward_in_batches(module, inputs, device=choose_device(self.device))
+        return np.asarray(torch.softmax(logits.double(), dim=1).numpy())
+
+    def _calibrated(self, proba: NDArray[np.float64]) -> NDArray[np.float64]:
+        return proba if self.calibrator_ is None else self.calibrator_.transform(proba)
 
     def _stage(self, name: str, max_epochs: int, *, end_to_end: bool = False) -> Stage:
         return Stage(

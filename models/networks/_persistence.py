@@ -13,6 +13,7 @@ import skops.io
 
 from cohorts import BenchmarkError, Column, ColumnKind, Note
 from features import AugmentOptions, ImagingOptions
+from models._calibration import ProbabilityCalibrator
 from models._skops import load_skops
 from models.networks._classifiers import FusionNetworkClassifier
 from models.networks._devices import choose_device
@@ -58,6 +59,7 @@ def save_network(classifier: FusionNetworkClassifier, folder: Path) -> None:
         "schema_version": SCHEMA_VERSION,
         "params": params,
         "classes": classifier.classes_.tolist(),
+        "calibrator": _calibrator_as_dict(classifier.calibrator_),
         "history": classifier.history_,
         "weights": classifier.weights_,
         "notes": [[note.code, note.severity, note.text] for note in classifier.notes_],
@@ -89,6 +91,7 @@ def load_network(folder: Path) -> FusionNetworkClassifier:
     network, _ = empty.build_network(len(about["classes"]))
     network.load_state_dict(safetensors.torch.load_file(folder / "network.safetensors"))
     classifier.network_ = network.eval().to(choose_device(params["device"]))
+    classifier.calibrator_ = _calibrator(about["calibrator"])
     classifier.history_ = about["history"]
     classifier.weights_ = about["weights"]
     classifier.notes_ = tuple(Note(*note) for note in about["notes"])
@@ -105,6 +108,20 @@ def _read(path: Path) -> dict[str, Any]:
             f"{SCHEMA_VERSION}. Load it with the sonobench that wrote it."
         )
     return about
+
+
+def _calibrator_as_dict(calibrator: ProbabilityCalibrator | None) -> dict[str, Any] | None:
+    if calibrator is None:
+        return None
+    return {"slope": calibrator.slope_, "shift": calibrator.shift_.tolist()}
+
+
+def _calibrator(stored: dict[str, Any] | None) -> ProbabilityCalibrator | None:
+    if stored is None:
+        return None
+    calibrator = ProbabilityCalibrator()
+    calibrator.slope_, calibrator.shift_ = stored["slope"], np.asarray(stored["shift"])
+    return calibrator
 
 
 def _column_as_dict(column: Column) -> dict[str, Any]:

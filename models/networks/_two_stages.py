@@ -25,6 +25,7 @@ from models.networks._training import (
 __all__ = [
     "END_TO_END",
     "WARM_UP",
+    "State",
     "TrainingSet",
     "end_to_end_helped",
     "through_backbone",

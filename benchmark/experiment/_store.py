@@ -23,6 +23,7 @@ from benchmark.experiment._tables import (
     predictions_table,
     regions_table,
     splits_table,
+    variants_table,
 )
 from cohorts import (
     BenchmarkError,
@@ -191,11 +192,13 @@ class RunStore:
         cohort: Cohort,
         splits: Iterable[Split],
     ) -> None:
-        """Write the tables of the plan, of outer and inner predictions, and of the splits."""
+        """Write the tables of the plan, of all predictions, and of the splits."""
         write_parquet(self.folder / "plan.parquet", plan_table(plan, results))
         write_parquet(self.folder / "predictions.parquet", predictions_table(plan, results, cohort))
         inner = inner_predictions_table(plan, results, cohort)
         write_parquet(self.folder / "inner_predictions.parquet", inner)
+        variants = variants_table(plan, results, cohort)
+        write_parquet(self.folder / "variants.parquet", variants)
         write_parquet(self.folder / "splits.parquet", splits_table(splits, cohort))
 
     def read_examples(self) -> dict[str, Any] | None:
@@ -205,6 +208,11 @@ class RunStore:
             return None
         examples: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return examples
+
+    def read_variants(self) -> pd.DataFrame | None:
+        """Return ``variants.parquet``, or None where an earlier version made the folder."""
+        has_variants = (self.folder / "variants.parquet").is_file()
+        return self.read_table("variants") if has_variants else None
 
     def read_table(self, name: str) -> pd.DataFrame:
         """Return a parquet table of the run by its stem.

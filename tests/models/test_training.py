@@ -243,3 +243,18 @@ def test_settings_reach_the_networks(name):
     names = ("modality_dropout", "label_smoothing", "ema_decay", "precision")
     assert [built[key] for key in names] == [0.3, 0.05, 0.9, "float32"]
     assert built["augment"] == augment
+
+
+@pytest.mark.parametrize("name", [one.name for one in MODELS if one.is_deep])
+def test_what_is_tuned_reaches_the_network(name):
+    """Each tuned value is a parameter; only a pretrained backbone has a tuned rate of its own."""
+    spec = MODELS.get(name)
+    params = {
+        key: spec.search_space[key].choices[-1] if key == "dropout" else 0.00321
+        for key in spec.search_space
+    }
+    kinds = ["pixels"] * spec.reads_images + ["tabular"] * spec.reads_tables
+    blocks = [BlockSchema(kind, kind, kind, ()) for kind in kinds]
+    built = spec.build(blocks, params=params, random_state=0, settings=ModelSettings())
+    assert params.items() <= built.get_params().items()
+    assert ("backbone_learning_rate" in params) == (name in ("image_network", "late_fusion"))

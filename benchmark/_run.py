@@ -237,6 +237,7 @@ def render(folder: str | Path) -> dict[str, Any]:
         board=board,
         inner=store.read_table("inner_predictions"),
         examples=store.read_examples() or NO_EXAMPLES,
+        variants=store.read_variants(),
     )
     summary = summarise(record)
     write_parquet(store.folder / "scores.parquet", scores)

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from reports._figures import forest_plot, group_of, line_style, roc_panel
 from reports._formatting import FILTERS, estimate, interval
+from reports._networks import learning_section, names_of_variants
 
 __all__ = ["render_leaderboard"]
 
@@ -76,6 +77,10 @@ def render_leaderboard(summary: Mapping[str, Any]) -> str:
         forest=_forest(summary, notes),
         roc=_roc(summary),
         confusions=_confusions(summary),
+        # Summaries of earlier versions have neither.
+        variants=summary.get("variants", []),
+        fuses="image only" in names_of_variants(summary.get("variants", [])),
+        learning=learning_section(summary.get("learning", []), stamp=STAMPS[summary["simulation"]]),
     )
 
 

@@ -13,7 +13,9 @@ import pandas as pd
 
 from benchmark.evaluation.board import Board, RowKey
 from benchmark.evaluation.curves import confusion_counts, mean_roc_curve
+from benchmark.evaluation.learning import learning_curves
 from benchmark.evaluation.metrics import METRICS, Predictions, evaluate
+from benchmark.evaluation.variants import compare_variants
 from benchmark.evaluation.verdict import FUSION_MODELS, Contestants, FoldKey, fusion_verdicts
 
 __all__ = ["NO_EXAMPLES", "RunRecord", "leaderboard_table", "summarise"]
@@ -63,6 +65,8 @@ class RunRecord:
         ``inner_predictions.parquet``: what choices between rows may be made on.
     examples : mapping
         ``examples.json``: an image of each class before and after the imaging pipeline.
+    variants : DataFrame or None
+        ``variants.parquet``: what networks predicted with less; None in earlier folders.
     """
 
     name: str
@@ -72,6 +76,7 @@ class RunRecord:
     board: Board
     inner: pd.DataFrame
     examples: Mapping[str, Any] = field(default_factory=lambda: NO_EXAMPLES)
+    variants: pd.DataFrame | None = None
 
     @property
     def families(self) -> dict[str, str]:
@@ -130,6 +135,18 @@ def summarise(record: RunRecord) -> dict[str, Any]:
             confidence=record.evaluation["confidence"],
         ),
         "rows": rows,
+        "variants": _variants(record, rows, primary),
+        "learning": [
+            {
+                "rank": row["rank"],
+                "features": row["features"],
+                "model": row["model"],
+                "folds": folds,
+            }
+            for row in rows
+            if row["roc"] is not None
+            and (folds := learning_curves(_cells_of(record.plan, (row["features"], row["model"]))))
+        ],
         "examples": dict(record.examples),
         "unscored": _unscored(record),
         "config_yaml": description["config_yaml"],
@@ -193,6 +210,32 @@ def _rows(
     return [
         _row(record, key, rank, scores[key], notes_of_rows.get(key, ()), draw=key in drawn)
         for rank, key in enumerate(ranked, start=1)
+    ]
+
+
+def _variants(
+    record: RunRecord, rows: Sequence[Mapping[str, Any]], primary: str
+) -> list[dict[str, Any]]:
+    """Networks taken apart, in the order of the board."""
+    if record.variants is None:
+        return []
+    found = compare_variants(
+        record.variants,
+        record.board,
+        METRICS[primary],
+        classes=[one["name"] for one in record.description["cohort"]["classes"]],
+        confidence=record.evaluation["confidence"],
+    )
+    return [
+        {
+            "rank": row["rank"],
+            "features": row["features"],
+            "model": row["model"],
+            "score": row["metrics"][primary],
+            "variants": found[row["features"], row["model"]],
+        }
+        for row in rows
+        if (row["features"], row["model"]) in found
     ]
 
 

@@ -99,8 +99,11 @@ class CellResult:
         the inner fold of each; empty where no trial was run.
     inner_proba : list of list of float
         Their probabilities, of shape (n_train, n_classes), each calibrated on the other folds.
+    variants : mapping of str to list of list of float
+        Of a network: its probabilities for the same rows with a modality withheld, or before
+        it was trained end to end.
     history : list of mapping
-        Losses per epoch, for networks.
+        Losses and validation scores per epoch, for networks.
     weights : str
         Where a network's image weights came from; empty without any.
     notes : list of mapping
@@ -126,6 +129,7 @@ class CellResult:
     inner_test: list[int] = field(default_factory=list)
     inner_fold: list[int] = field(default_factory=list)
     inner_proba: list[list[float]] = field(default_factory=list)
+    variants: Mapping[str, list[list[float]]] = field(default_factory=dict)
     history: Sequence[Mapping[str, Any]] = field(default_factory=list)
     weights: str = ""
     notes: Sequence[Mapping[str, str]] = field(default_factory=list)
@@ -194,6 +198,7 @@ def _predict_fold(task: CellTask, caught: list[warnings.WarningMessage]) -> Cell
         inner_test=[] if inner is None else task.train_rows.tolist(),
         inner_fold=[] if inner is None else inner.fold.tolist(),
         inner_proba=[] if inner is None else inner.proba.tolist(),
+        variants=_variants(classifier, task),
         history=list(getattr(classifier, "history_", [])),
         weights=getattr(classifier, "weights_", ""),
         notes=[{"code": note.code, "severity": note.severity, "text": note.text} for note in notes],
@@ -203,6 +208,19 @@ def _predict_fold(task: CellTask, caught: list[warnings.WarningMessage]) -> Cell
         predict_time_s=predict_time_s,
         cpu_time_s=time.process_time() - began,
     )
+
+
+def _variants(classifier: Any, task: CellTask) -> dict[str, list[list[float]]]:
+    """Return what a network says with less; a class that it never saw keeps probability 0."""
+    predict_variants = getattr(classifier, "predict_variants", None)
+    if predict_variants is None:
+        return {}
+    found = {}
+    for name, values in predict_variants(task.X_test).items():
+        proba = np.zeros((len(task.X_test), task.training.n_classes))
+        proba[:, classifier.classes_] = values
+        found[name] = proba.tolist()
+    return found
 
 
 def _tune_and_fit(task: CellTask) -> tuple[TuningResult, Any, tuple[float, float]]:

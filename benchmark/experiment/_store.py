@@ -26,6 +26,7 @@ from benchmark.experiment._tables import (
     regions_table,
     splits_table,
     trials_table,
+    variants_table,
 )
 from benchmark.experiment._tuning import StudyPlace
 from cohorts import (
@@ -229,11 +230,13 @@ class RunStore:
         cohort: Cohort,
         splits: Iterable[Split],
     ) -> None:
-        """Write the tables of the plan, predictions, inner predictions, splits and trials."""
+        """Write the tables of the plan, of all predictions, splits and trials."""
         write_parquet(self.folder / "plan.parquet", plan_table(plan, results))
         write_parquet(self.folder / "predictions.parquet", predictions_table(plan, results, cohort))
         inner = inner_predictions_table(plan, results, cohort)
         write_parquet(self.folder / "inner_predictions.parquet", inner)
+        variants = variants_table(plan, results, cohort)
+        write_parquet(self.folder / "variants.parquet", variants)
         write_parquet(self.folder / "splits.parquet", splits_table(splits, cohort))
         write_parquet(self.folder / "trials.parquet", trials_table(plan, results))
         if all(cell in results and results[cell].status == "ok" for cell in plan.cells):
@@ -246,6 +249,11 @@ class RunStore:
             return None
         examples: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return examples
+
+    def read_variants(self) -> pd.DataFrame | None:
+        """Return ``variants.parquet``, or None where an earlier version made the folder."""
+        has_variants = (self.folder / "variants.parquet").is_file()
+        return self.read_table("variants") if has_variants else None
 
     def read_table(self, name: str) -> pd.DataFrame:
         """Return a parquet table of the run by its stem.

@@ -11,8 +11,10 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
+from benchmark.evaluation._external_summary import summarise_external
 from benchmark.evaluation.board import Board, RowKey
 from benchmark.evaluation.curves import confusion_counts, mean_roc_curve
+from benchmark.evaluation.external import ExternalBoard
 from benchmark.evaluation.metrics import METRICS, Predictions, evaluate
 from benchmark.evaluation.verdict import FUSION_MODELS, Contestants, FoldKey, fusion_verdicts
 
@@ -63,6 +65,8 @@ class RunRecord:
         ``inner_predictions.parquet``: what choices between rows may be made on.
     examples : mapping
         ``examples.json``: an image of each class before and after the imaging pipeline.
+    external : tuple of ExternalBoard
+        Scored external cohorts, in the order of the config.
     """
 
     name: str
@@ -72,6 +76,7 @@ class RunRecord:
     board: Board
     inner: pd.DataFrame
     examples: Mapping[str, Any] = field(default_factory=lambda: NO_EXAMPLES)
+    external: tuple[ExternalBoard, ...] = ()
 
     @property
     def families(self) -> dict[str, str]:
@@ -130,6 +135,7 @@ def summarise(record: RunRecord) -> dict[str, Any]:
             confidence=record.evaluation["confidence"],
         ),
         "rows": rows,
+        "external": _external(record, rows, primary),
         "examples": dict(record.examples),
         "unscored": _unscored(record),
         "config_yaml": description["config_yaml"],
@@ -138,6 +144,23 @@ def summarise(record: RunRecord) -> dict[str, Any]:
         "seed": description["seed"],
         "cost": _cost(record),
     }
+
+
+def _external(
+    record: RunRecord, rows: Sequence[Mapping[str, Any]], primary: str
+) -> list[dict[str, Any]]:
+    ranks = {(row["features"], row["model"]): row["rank"] for row in rows}
+    return [
+        summarise_external(
+            board,
+            ranks=ranks,
+            families=record.families,
+            primary=primary,
+            simulation=record.description["cohort"]["simulation"],
+            confidence=record.evaluation["confidence"],
+        )
+        for board in record.external
+    ]
 
 
 def leaderboard_table(summary: Mapping[str, Any]) -> pd.DataFrame:

@@ -185,4 +185,5 @@ def _empty_table(development: TabularModality, cohort: Cohort) -> TabularModalit
     names = [column.name for column in development.columns]
     index = pd.Index(cohort.cases, name="case")
     frame = pd.DataFrame(np.nan, index=index, columns=names)
-    return TabularModality(development.name, development.columns, frame, development.notes)
+    # Notes speak of values, and there are none.
+    return TabularModality(development.name, development.columns, frame)

@@ -44,7 +44,7 @@ def _section(
         "board": board,
         "stamp": stamps[board["simulation"]],
         "metric": metrics[ordered_by],
-        "leader": min(board["rows"], key=lambda row: row["internal_rank"], default=None),
+        "leader": None if board["leader"] is None else board["rows"][board["leader"]["rank"] - 1],
         "others": [
             metric
             for name, metric in metrics.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -17,6 +17,9 @@ __all__ = ["external_csv", "external_scores", "summarise_external"]
 
 # From what can be said of patients to what cannot.
 SIMULATIONS = ("real", "semi-simulated", "simulated")
+
+# Code of the note on a row that is predicted without one of its modalities.
+WITHOUT_INPUT = "modality-missing"
 
 WHOLE = ("rank", "internal_rank", "n_found", "n_positives", "n_left_alone", "n_others")
 
@@ -75,6 +78,10 @@ def summarise_external(
     ordered_by = _ordering(board, primary)
     keys = sorted(board.rows, key=lambda key: _order(board.rows[key], ordered_by, ranks[key], key))
     plan = board.record.plan
+    rows = [
+        _row(board.rows[key], key, rank, ranks[key], families[key[1]], plan)
+        for rank, key in enumerate(keys, start=1)
+    ]
     return {
         **{key: description[key] for key in sorted(description)},
         "simulation": description["simulation"],
@@ -83,10 +90,8 @@ def summarise_external(
         "ordered_by": ordered_by,
         "comparison": _comparison(description),
         "notes": _notes(description, plan),
-        "rows": [
-            _row(board.rows[key], key, rank, ranks[key], families[key[1]], plan)
-            for rank, key in enumerate(keys, start=1)
-        ],
+        "leader": _leader(rows),
+        "rows": rows,
         "unscored": _unscored(board),
     }
 
@@ -103,6 +108,23 @@ def _order(
     value = row.scores[metric].external.value
     sign = -1.0 if METRICS[metric].greater_is_better else 1.0
     return (sign * value if math.isfinite(value) else math.inf, internal_rank, key)
+
+
+def _leader(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return the rank here of the row that leads internally, and what to call it.
+
+    A choice that these cases have no part in: the best row here is partly lucky. Rows that
+    lack an input here are another model than they were internally, and come last.
+    """
+    if not rows:
+        return None
+    first = min(rows, key=lambda row: (WITHOUT_INPUT in row["notes"], row["internal_rank"]))
+    if first["internal_rank"] == 1:
+        return {"rank": first["rank"], "text": "first on the internal board"}
+    whole = WITHOUT_INPUT not in first["notes"]
+    more = ", the first that has all its inputs here" if whole else ""
+    place = f"number {first['internal_rank']} of the internal board{more}"
+    return {"rank": first["rank"], "text": place}
 
 
 def _comparison(description: Mapping[str, Any]) -> str:

@@ -89,7 +89,9 @@ def test_the_row_that_leads_internally_is_the_headline(make_summary, make_extern
     summary = make_summary(external=[make_external()])
     text = text_of(section(render_leaderboard(summary)))
     leader = next(row for row in summary["rows"] if row["rank"] == 1)
-    assert f"{leader['model']} on {leader['features']} , first on the internal board" in text
+    assert (
+        f"{leader['model']} on {leader['features']} (first on the internal board) reaches" in text
+    )
 
 
 def test_skipped_rows_stand_with_their_reason(page):

@@ -69,6 +69,8 @@ def commented_config() -> str:
         "#",
         "# cohort.name      benchmark list cohorts; options are the loader's own",
         "# cohort.data      file or folder, relative to this file",
+        "# external         cohorts that are only predicted: a list of {name, data, options,",
+        "#                  classes: {theirs: ours}, label, title}; null leaves a class out",
         "# preset           quick (minutes), standard (an evening), full (the whole grid)",
         "# features         feature sets to run; null runs all that the cohort has",
         "# models           models to run; null runs all",

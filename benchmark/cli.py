@@ -194,15 +194,20 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _announce(ready: Preparation) -> None:
+    from benchmark._external_text import announced
+
     cohort = ready.cohort
     counts = ", ".join(f"{count} {name}" for name, count in cohort.class_counts().items())
     known = f" of {cohort.n_patients} patients" if cohort.info.patients_known else ""
     print(f"{cohort.info.title}: {cohort.n_cases} cases{known} ({counts})")
     for note in cohort.notes:
         print(f"  {'WARNING' if note.severity == 'warning' else 'note'}: {note.text}")
+    for external in ready.external:
+        print("\n".join(announced(external)))
 
 
 def _print_plan(ready: Preparation, n_jobs: int) -> None:
+    from benchmark._external_text import planned
     from benchmark._run import extraction_estimate_s, plan_table, total_estimate_s
     from reports import duration
 
@@ -217,11 +222,14 @@ def _print_plan(ready: Preparation, n_jobs: int) -> None:
         f"job(s), plus up to {duration(extraction_estimate_s(ready))} for image features, less "
         "what the cache holds. A rough guess: machines differ by a factor."
     )
+    for external in ready.external:
+        print("\n".join(planned(external, ready.plan.sets)))
 
 
 def _print_board(folder: Path) -> int:
     import json
 
+    from benchmark._external_text import scored
     from benchmark._text_tables import aligned
     from reports import estimate, interval
 
@@ -254,11 +262,14 @@ def _print_board(folder: Path) -> int:
         print(f"\n{verdict['question']} {verdict['label']}")
         for sentence in (verdict["sentence"], *verdict["caveats"]):
             print(textwrap.fill(sentence, WIDTH, initial_indent="  ", subsequent_indent="  "))
+    for external in summary["external"]:
+        print("\n" + "\n".join(scored(external, titles, width=WIDTH)))
     print()
     for note in summary["notes"]:
         if note["severity"] == "warning":
             print(textwrap.fill(f"WARNING: {note['text']}", WIDTH, subsequent_indent="  "))
-    failed = [row for row in summary["unscored"] if row["status"] == "failed"]
+    unscored = [*summary["unscored"], *(r for e in summary["external"] for r in e["unscored"])]
+    failed = [row for row in unscored if row["status"] == "failed"]
     for row in summary["unscored"]:
         print(f"{row['status']}: {row['model']} on {row['features']}: {row['reason']}")
     print(f"\nPage: {folder / 'leaderboard.html'}")

@@ -11,10 +11,12 @@ from cohorts._cohort import (
     Note,
     TabularModality,
 )
+from cohorts._conform import conform_modalities, map_classes
 from cohorts._errors import BenchmarkError, unknown_name
 from cohorts._image_files import open_image
 from cohorts._loading import COHORTS, CohortLoader, load_cohort, register_cohort
 from cohorts._options import parse_options
+from cohorts._overlap import Overlap, find_overlap
 from cohorts._registry import Registry
 from cohorts._storage import default_cache_dir, write_atomically
 from cohorts._version import __version__
@@ -38,6 +40,7 @@ __all__ = [
     "ImageModality",
     "ImageRecord",
     "Note",
+    "Overlap",
     "Registry",
     "TabularModality",
     "__version__",
@@ -45,8 +48,11 @@ __all__ = [
     "_busi",
     "_demo",
     "_manifest",
+    "conform_modalities",
     "default_cache_dir",
+    "find_overlap",
     "load_cohort",
+    "map_classes",
     "open_image",
     "parse_options",
     "register_cohort",

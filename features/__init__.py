@@ -20,12 +20,15 @@ from features._sets import (
     assemble,
     available_sets,
     block_kinds,
+    block_modalities,
     build_blocks,
     check_options,
     check_pixel_sizes,
     extraction_s,
+    rebuild_blocks,
     select_sets,
     skipped_sets,
+    without_masks,
 )
 from features._tabular import TabularEncoder
 from features.backbones import (
@@ -79,6 +82,7 @@ __all__ = [
     "augment_images",
     "available_sets",
     "block_kinds",
+    "block_modalities",
     "build_blocks",
     "check_backbone",
     "check_options",
@@ -101,9 +105,11 @@ __all__ = [
     "progress_bar",
     "prunable",
     "radiomics",
+    "rebuild_blocks",
     "register_extractor",
     "remove_files",
     "resize_image",
     "select_sets",
     "skipped_sets",
+    "without_masks",
 ]

@@ -11,8 +11,10 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
+from benchmark.evaluation._external_summary import summarise_external
 from benchmark.evaluation.board import Board, RowKey
 from benchmark.evaluation.curves import confusion_counts, mean_roc_curve
+from benchmark.evaluation.external import ExternalBoard
 from benchmark.evaluation.learning import learning_curves
 from benchmark.evaluation.metrics import METRICS, Predictions, evaluate
 from benchmark.evaluation.variants import compare_variants
@@ -67,6 +69,8 @@ class RunRecord:
         ``examples.json``: an image of each class before and after the imaging pipeline.
     variants : DataFrame or None
         ``variants.parquet``: what networks predicted with less; None in earlier folders.
+    external : tuple of ExternalBoard
+        Scored external cohorts, in the order of the config.
     """
 
     name: str
@@ -77,6 +81,7 @@ class RunRecord:
     inner: pd.DataFrame
     examples: Mapping[str, Any] = field(default_factory=lambda: NO_EXAMPLES)
     variants: pd.DataFrame | None = None
+    external: tuple[ExternalBoard, ...] = ()
 
     @property
     def families(self) -> dict[str, str]:
@@ -147,6 +152,7 @@ def summarise(record: RunRecord) -> dict[str, Any]:
             if row["roc"] is not None
             and (folds := learning_curves(_cells_of(record.plan, (row["features"], row["model"]))))
         ],
+        "external": _external(record, rows, primary),
         "examples": dict(record.examples),
         "unscored": _unscored(record),
         "config_yaml": description["config_yaml"],
@@ -155,6 +161,23 @@ def summarise(record: RunRecord) -> dict[str, Any]:
         "seed": description["seed"],
         "cost": _cost(record),
     }
+
+
+def _external(
+    record: RunRecord, rows: Sequence[Mapping[str, Any]], primary: str
+) -> list[dict[str, Any]]:
+    ranks = {(row["features"], row["model"]): row["rank"] for row in rows}
+    return [
+        summarise_external(
+            board,
+            ranks=ranks,
+            families=record.families,
+            primary=primary,
+            simulation=record.description["cohort"]["simulation"],
+            confidence=record.evaluation["confidence"],
+        )
+        for board in record.external
+    ]
 
 
 def leaderboard_table(summary: Mapping[str, Any]) -> pd.DataFrame:

@@ -1,7 +1,17 @@
 """Makes predictions: plan, splits, tuning, cells, engine and store."""
 
 from benchmark.experiment._cell import CellResult, CellTask, fit_final, run_cell
+from benchmark.experiment._description import describe_cohort
 from benchmark.experiment._engine import TaskFactory, default_jobs, run_cells
+from benchmark.experiment._external import (
+    ExternalPlan,
+    ExternalStore,
+    ExternalTarget,
+    external_costs,
+    finished_plan,
+    plan_external,
+    run_external_cells,
+)
 from benchmark.experiment._plan import Cell, Plan, SkippedRow, estimate_s, make_plan
 from benchmark.experiment._splits import Split, fold_notes, grouped_folds, outer_splits
 from benchmark.experiment._store import RunStore, write_json, write_parquet
@@ -10,20 +20,28 @@ __all__ = [
     "Cell",
     "CellResult",
     "CellTask",
+    "ExternalPlan",
+    "ExternalStore",
+    "ExternalTarget",
     "Plan",
     "RunStore",
     "SkippedRow",
     "Split",
     "TaskFactory",
     "default_jobs",
+    "describe_cohort",
     "estimate_s",
+    "external_costs",
+    "finished_plan",
     "fit_final",
     "fold_notes",
     "grouped_folds",
     "make_plan",
     "outer_splits",
+    "plan_external",
     "run_cell",
     "run_cells",
+    "run_external_cells",
     "write_json",
     "write_parquet",
 ]

@@ -25,7 +25,14 @@ from cohorts import Note
 from features import BlockSchema
 from models import MODELS, ProbabilityCalibrator, RecalibratedClassifier, fit_with_groups
 
-__all__ = ["CellResult", "CellTask", "fit_final", "run_cell"]
+__all__ = [
+    "CellResult",
+    "CellTask",
+    "ExternalTask",
+    "fit_final",
+    "run_cell",
+    "run_external_cell",
+]
 
 OUT_OF_TIME = Note(
     "time-budget",
@@ -140,6 +147,25 @@ class CellResult:
     cpu_time_s: float = 0.0
 
 
+@dataclass(frozen=True)
+class ExternalTask:
+    """A refit on all development cases, and the cohorts that it is to predict.
+
+    Attributes
+    ----------
+    fit : CellTask
+        Of a final cell: all that tuning and fitting get to see.
+    cases : mapping of str to DataFrame of shape (n_cases, n_columns)
+        Cohort -> features of its cases, in the columns of the training part.
+    notes : mapping of str to tuple of Note
+        Cohort -> what the page must say about the row there.
+    """
+
+    fit: CellTask
+    cases: Mapping[str, pd.DataFrame]
+    notes: Mapping[str, tuple[Note, ...]]
+
+
 def run_cell(task: CellTask) -> CellResult:
     """Run one cell; an error becomes a failed result with its reason.
 
@@ -158,14 +184,50 @@ def run_cell(task: CellTask) -> CellResult:
         try:
             return _predict_fold(task, caught)
         except Exception as error:  # a failed cell is a row on the board, not the end of a run
-            cell = task.cell
-            error.add_note(
-                f"cohort={task.config.cohort.name}, features={cell.features}, "
-                f"model={cell.model}, repeat={cell.repeat}, fold={cell.fold}"
-            )
-            return CellResult(
-                task.cell, "failed", reason=_describe(error), warnings=_messages(caught)
-            )
+            return _failed(task, error, caught)
+
+
+def run_external_cell(task: ExternalTask) -> dict[str, CellResult]:
+    """Fit once on the development cases, then predict each external cohort.
+
+    Tuning and fitting are handed the training part alone: no external case can reach them.
+
+    Parameters
+    ----------
+    task : ExternalTask
+        What is fitted, and what is predicted.
+
+    Returns
+    -------
+    dict of str to CellResult
+        One for each cohort; an error while one is predicted leaves the others.
+    """
+    results: dict[str, CellResult] = {}
+    with _one_thread(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        try:
+            tuning, classifier, times = _tune_and_fit(task.fit)
+        except Exception as error:  # as in run_cell
+            return dict.fromkeys(task.cases, _failed(task.fit, error, caught))
+        # Inner predictions are of development cases: they belong to no external cohort.
+        tuning = replace(tuning, inner=None)
+        for name, X in task.cases.items():
+            there = replace(task.fit, X_test=X, test_rows=np.arange(len(X)), notes=task.notes[name])
+            try:
+                results[name] = _predict(there, tuning, classifier, times, caught)
+            except Exception as error:  # as in run_cell
+                error.add_note(f"external={name}")
+                results[name] = _failed(there, error, caught)
+    return results
+
+
+def _failed(task: CellTask, error: Exception, caught: list[warnings.WarningMessage]) -> CellResult:
+    cell = task.cell
+    error.add_note(
+        f"cohort={task.config.cohort.name}, features={cell.features}, "
+        f"model={cell.model}, repeat={cell.repeat}, fold={cell.fold}"
+    )
+    return CellResult(cell, "failed", reason=_describe(error), warnings=_messages(caught))
 
 
 def fit_final(task: CellTask) -> tuple[Any, TuningResult]:
@@ -179,6 +241,16 @@ def fit_final(task: CellTask) -> tuple[Any, TuningResult]:
 def _predict_fold(task: CellTask, caught: list[warnings.WarningMessage]) -> CellResult:
     began = time.process_time()
     tuning, classifier, times = _tune_and_fit(task)
+    return _predict(task, tuning, classifier, times, caught)
+
+
+def _predict(
+    task: CellTask,
+    tuning: TuningResult,
+    classifier: Any,
+    times: tuple[float, float],
+    caught: list[warnings.WarningMessage],
+) -> CellResult:
     started = time.perf_counter()
     proba = predict_proba(classifier, task.X_test, n_classes=task.training.n_classes)
     predict_time_s = time.perf_counter() - started

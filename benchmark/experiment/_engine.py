@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import joblib
 import numpy as np
@@ -20,7 +21,10 @@ from benchmark.experiment._tuning import StudyPlace
 from cohorts import Cohort
 from features import FeatureBlock, FeatureSet, assemble, progress_bar
 
-__all__ = ["TaskFactory", "default_jobs", "run_cells", "without_mixed_weights"]
+__all__ = ["TaskFactory", "default_jobs", "run_all", "run_cells", "without_mixed_weights"]
+
+Task = TypeVar("Task")
+Done = TypeVar("Done")
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +132,7 @@ def run_cells(
     missing = [cell for cell in plan.cells if cell not in results]
     missing.sort(key=lambda cell: (-costs[cell], cell))
     logger.info("cells=%d stored=%d to_run=%d", len(plan.cells), len(results), len(missing))
-    finished = _run_all((make_task(cell) for cell in missing), n_jobs=n_jobs)
+    finished = run_all((make_task(cell) for cell in missing), run_cell, n_jobs=n_jobs)
     with progress_bar(len(plan.cells), done=len(results), title="cells", shown=progress) as bar:
         for result in finished:
             store.write(result)
@@ -162,10 +166,11 @@ def without_mixed_weights(results: Mapping[Cell, CellResult]) -> dict[Cell, Cell
     return checked
 
 
-def _run_all(tasks: Iterable[CellTask], *, n_jobs: int) -> Iterator[CellResult]:
+def run_all(tasks: Iterable[Task], run: Callable[[Task], Done], *, n_jobs: int) -> Iterator[Done]:
+    """Run tasks in this process or in several, and give each result as it is finished."""
     if n_jobs == 1:
-        yield from map(run_cell, tasks)
+        yield from map(run, tasks)
         return
     parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", pre_dispatch=n_jobs)
     # Registered extensions of other packages are found again in the workers by entry point.
-    yield from parallel(joblib.delayed(run_cell)(task) for task in tasks)
+    yield from parallel(joblib.delayed(run)(task) for task in tasks)

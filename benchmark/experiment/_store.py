@@ -38,9 +38,9 @@ from features import FeatureBlock
 
 __all__ = ["SCHEMA_VERSION", "RunStore", "write_json", "write_parquet"]
 
-# What may differ between two starts on the same folder: rows can be added to a board, and
-# images taken off its page.
-EXTENDABLE = ("features", "models", "final_models", "show_images")
+# What may differ between two starts on the same folder: rows can be added to a board, cohorts
+# can be predicted besides, and images taken off its page.
+EXTENDABLE = ("external", "features", "models", "final_models", "show_images")
 
 # Of the evaluation, only how finely it is done may change once predictions are there: the
 # primary metric is declared before the first fit.
@@ -160,12 +160,7 @@ class RunStore:
                 f"{str(self.folder)!r} is not a run folder: it has no run.json. "
                 "Give the folder that benchmark run wrote."
             )
-        try:
-            description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise BenchmarkError(
-                f"{path} is damaged ({error}); the run must be made again."
-            ) from None
+        description = self._read_json(path)
         if description.get("schema_version") != SCHEMA_VERSION:
             raise BenchmarkError(
                 f"{path} has schema version {description.get('schema_version')!r}; this sonobench "
@@ -190,6 +185,15 @@ class RunStore:
         parts = [config, description["fingerprint"], description["versions"]]
         text = json.dumps(parts, sort_keys=True).encode()
         return hashlib.sha256(text).hexdigest()[:DIGEST_LENGTH]
+
+    def _read_json(self, path: Path) -> dict[str, Any]:
+        try:
+            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise BenchmarkError(
+                f"{path} is damaged ({error}); the run must be made again."
+            ) from None
+        return values
 
     def update_description(self, **values: Any) -> None:
         """Add or replace entries of ``run.json``."""

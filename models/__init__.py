@@ -8,7 +8,13 @@ from models import _deep
 
 # isort: on
 from models._calibration import ProbabilityCalibrator, RecalibratedClassifier
-from models._persistence import load_model, save_model
+from models._persistence import (
+    check_files,
+    hash_files,
+    load_model,
+    read_metadata,
+    save_model,
+)
 from models._registry import MODELS, ModelSpec, register_model
 from models._settings import ModelSettings, NetworkSettings
 from models._stacking import BlockStackingClassifier
@@ -26,8 +32,11 @@ __all__ = [
     "RecalibratedClassifier",
     "_deep",
     "_stacking",
+    "check_files",
     "classical",
+    "hash_files",
     "load_model",
+    "read_metadata",
     "register_model",
     "save_model",
 ]

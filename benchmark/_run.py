@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark._examples import example_images
-from benchmark._final_models import save_leading
+from benchmark._final_models import FinalModels
 from benchmark._seen_patients import check_weights
 from benchmark.config import Config
 from benchmark.evaluation import NO_EXAMPLES, RunRecord, build_board, score_table, summarise
@@ -194,8 +194,10 @@ def run(
     store.write_tables(ready.plan, results, ready.cohort, ready.splits)
     _add_wall_time(store, time.perf_counter() - started)
     summary = render(folder)
-    if ready.config.final_models == "leading":
-        save_leading(summary, store, make_task, ready.cohort)
+    which = ready.config.final_models
+    if which != "none":
+        final = FinalModels(store, make_task, ready.cohort, ready.config, cache)
+        final.save(summary, which=which)
     return Run(folder)
 
 

@@ -23,6 +23,10 @@ CASE, LABEL = "case", "label"
 
 SPACING_SUFFIX = "_spacing_mm"
 
+# In a plain table, a multi-label cell of these says that none of the labels holds. A manifest
+# has no such words: what stood in its cells were labels.
+NO_LABELS = ("none", "no")
+
 
 @dataclass(frozen=True)
 class TableFormat:
@@ -57,12 +61,16 @@ class CaseFormat:
         Tabular modalities.
     dates : mapping of str to DateReading
         How columns of dates are read.
+    no_labels : tuple of str
+        Words of a multi-label cell that say that none of the labels holds; an empty cell says
+        that nobody knows.
     """
 
     options: ManifestOptions
     images: tuple[str, ...]
     tables: tuple[TableFormat, ...]
     dates: Mapping[str, DateReading] = field(default_factory=dict)
+    no_labels: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -77,6 +85,7 @@ class CaseFormat:
             tuple(plain["images"]),
             tuple(_table_format(one) for one in plain["tables"]),
             {name: DateReading(**one) for name, one in plain["dates"].items()},
+            tuple(plain["no_labels"]),
         )
 
     def header(self) -> list[str]:
@@ -158,7 +167,7 @@ def _plain(cohort: Cohort, images: tuple[str, ...]) -> CaseFormat:
             name: ImageOptions(image=(name,), spacing_mm=column) for name, column in spacing.items()
         },
     )
-    return CaseFormat(options, images, tables)
+    return CaseFormat(options, images, tables, no_labels=NO_LABELS)
 
 
 def _table_format(plain: Mapping[str, Any]) -> TableFormat:

@@ -247,6 +247,8 @@ def _as_levels(
 
 def _truth(cell: Any) -> float | None:
     word = as_text(cell).casefold()
+    # A column of 0 and 1 with an empty cell is often written as 0.0 and 1.0.
+    word = {"1.0": "1", "0.0": "0"}.get(word, word)
     return 1.0 if word in TRUE_WORDS else 0.0 if word in FALSE_WORDS else None
 
 

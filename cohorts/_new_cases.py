@@ -55,8 +55,9 @@ class NewCases:
     cohort : Cohort
         All of them, unlabelled, with every modality and column that models know; what did
         not come is missing.
-    problems : mapping of str to str
-        Case -> why it must not be predicted: an image or a cell that cannot be read.
+    problems : mapping of (str, str) to str
+        Case and modality -> why a model that reads the modality must not predict the case: an
+        image or a cell that cannot be read.
     absent : frozenset of (str, str)
         Modality and column of what the table does not have at all; the column is "" for
         images.
@@ -65,7 +66,7 @@ class NewCases:
     """
 
     cohort: Cohort
-    problems: Mapping[str, str]
+    problems: Mapping[tuple[str, str], str]
     absent: frozenset[tuple[str, str]]
     notes: tuple[Note, ...]
 
@@ -112,10 +113,11 @@ def read_new_cases(
         images=tuple(part.modality for part in images),
         tables=tuple(part.modality for part in tables),
     )
-    problems: Problems = {}
-    for part in parts:
-        for case, problem in part.problems.items():
-            _add(problems, case, problem)
+    problems = {
+        (case, part.modality.name): problem
+        for part in parts
+        for case, problem in part.problems.items()
+    }
     joined = [note for part in tables for note in part.notes]
     notes = (*main.notes, *joined, *_column_notes(main, form, absent))
     return NewCases(cohort, problems, absent, notes)
@@ -134,10 +136,6 @@ class _ReadTable:
     absent: tuple[tuple[str, str], ...]
     problems: Problems
     notes: tuple[Note, ...]
-
-
-def _add(problems: Problems, case: str, problem: str) -> None:
-    problems[case] = f"{problems[case]}; {problem}" if case in problems else problem
 
 
 def _recorded(given: GivenCases, form: CaseFormat) -> RecordedTable:
@@ -185,7 +183,8 @@ def _read_table(
         cells, unread = _row_by_row(convert, column, recorded, table, references)
         converted[column.name] = cells
         for row, problem in unread.items():
-            _add(problems, owners[row], problem)
+            owner = owners[row]
+            problems[owner] = f"{problems[owner]}; {problem}" if owner in problems else problem
     frame = pd.DataFrame(converted, index=table.frame.index)
     by_case = frame.set_axis(pd.Index(list(ids), dtype=object), axis=0)
     ordered = by_case.reindex(pd.Index(list(cases), dtype=object, name="case"))
@@ -220,8 +219,12 @@ def _converter(column: Column, recorded: str, form: CaseFormat) -> Convert:
             return interval_column(
                 recorded, table, references, form.options.columns, reading=form.dates[recorded]
             )[1]
+        cells = table.frame[recorded]
+        if column.kind is ColumnKind.MULTI_LABEL:
+            nothing = [as_text(cell).casefold() in form.no_labels for cell in cells]
+            cells = cells.mask(np.asarray(nothing, dtype=bool), "")
         return convert_cells(
-            table.frame[recorded],
+            cells,
             replace(column, name=recorded),
             decimal_comma=table.decimal_comma,
             where=table.path.name,

@@ -91,6 +91,9 @@ def save_model(classifier: Any, folder: Path, *, metadata: Mapping[str, Any]) ->
     is_network = isinstance(classifier, FusionNetworkClassifier)
     if is_network:
         save_network(classifier, folder)
+        for path in folder.glob("*.safetensors"):
+            # Tensors are written for the user alone; models are as readable as any other file.
+            path.chmod(0o644)
         packages = _packages_of(classifier)
     else:
         path = folder / "model.skops"

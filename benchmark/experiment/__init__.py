@@ -1,6 +1,6 @@
 """Makes predictions: plan, splits, tuning, cells, engine and store."""
 
-from benchmark.experiment._cell import CellResult, CellTask, fit_final, run_cell
+from benchmark.experiment._cell import CellResult, CellTask, fit_final, predict_cases, run_cell
 from benchmark.experiment._engine import TaskFactory, default_jobs, run_cells
 from benchmark.experiment._plan import Cell, Plan, SkippedRow, estimate_s, make_plan
 from benchmark.experiment._splits import Split, fold_notes, grouped_folds, outer_splits
@@ -22,6 +22,7 @@ __all__ = [
     "grouped_folds",
     "make_plan",
     "outer_splits",
+    "predict_cases",
     "run_cell",
     "run_cells",
     "write_json",

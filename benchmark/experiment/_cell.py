@@ -30,7 +30,7 @@ from cohorts import Note
 from features import BlockSchema
 from models import MODELS
 
-__all__ = ["CellResult", "CellTask", "fit_final", "run_cell"]
+__all__ = ["CellResult", "CellTask", "fit_final", "predict_cases", "run_cell"]
 
 
 @dataclass(frozen=True)
@@ -158,6 +158,12 @@ def fit_final(task: CellTask) -> tuple[Any, TuningResult]:
         warnings.simplefilter("ignore")
         tuning, classifier, _ = _tune_and_fit(task)
     return classifier, tuning
+
+
+def predict_cases(classifier: Any, X: pd.DataFrame, *, n_classes: int) -> NDArray[np.float64]:
+    """Predict as a cell does: on one thread, and with probabilities that are checked."""
+    with _one_thread():
+        return predict_proba(classifier, X, n_classes=n_classes)
 
 
 def _predict_fold(task: CellTask, caught: list[warnings.WarningMessage]) -> CellResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from cohorts import (
     BenchmarkError,
     CaseFormat,
     Cohort,
+    Column,
+    ColumnKind,
     NewCases,
+    TabularModality,
     case_format,
     read_new_cases,
 )
@@ -89,9 +93,10 @@ def test_one_unreadable_cell_spares_the_other_cases(tmp_path, form):
         tmp_path, "exam,age,palpable,signs,ca_15_3\nx,57 y,maybe,,1\ny,61,no,,2\n", "new.csv"
     )
     new = read(path, form)
-    assert set(new.problems) == {"x"}
-    assert "age '57 y' cannot be read (a number in years is needed)" in new.problems["x"]
-    assert "palpable 'maybe' cannot be read (one of yes, no" in new.problems["x"]
+    assert set(new.problems) == {("x", "clinical")}
+    (problem,) = new.problems.values()
+    assert "age '57 y' cannot be read (a number in years is needed)" in problem
+    assert "palpable 'maybe' cannot be read (one of yes, no" in problem
     assert table(new, "clinical").loc["y", "age"] == 61
 
 
@@ -154,7 +159,7 @@ def test_dates_are_read_as_the_development_rows_showed(tmp_path):
     new = read(write(tmp_path, f"{head}x,50,03/04/1970,2020-04-03\n", "new.csv"), form)
     assert table(new, "clinical").loc["x", "born"] == pytest.approx(50, abs=0.01)
     swapped = read(write(tmp_path, f"{head}x,50,2020-04-03,1970-04-03\n", "new.csv"), form)
-    assert "born '2020-04-03' cannot be read" in swapped.problems["x"]
+    assert "born '2020-04-03' cannot be read" in swapped.problems["x", "clinical"]
     alone = read(write(tmp_path, "exam,age,born\nx,50,03/04/1970\n", "new.csv"), form)
     assert alone.absent == {("clinical", "born")}
     assert form.header() == ["exam", "born", "seen", "age"]
@@ -234,9 +239,9 @@ def test_a_broken_image_spares_the_other_cases(tmp_path):
     (tmp_path / "b.png").write_bytes(whole[: len(whole) // 2])
     path = write(tmp_path, "exam,file\nx,a.png\ny,b.png\nz,c.png\n", "new.csv")
     new = read(path, form)
-    assert set(new.problems) == {"y", "z"}
-    assert "b.png' cannot be read as an image" in new.problems["y"]
-    assert "c.png'. Correct the paths" in new.problems["z"]
+    assert set(new.problems) == {("y", "ultrasound"), ("z", "ultrasound")}
+    assert "b.png' cannot be read as an image" in new.problems["y", "ultrasound"]
+    assert "c.png'. Correct the paths" in new.problems["z", "ultrasound"]
     assert len(new.cohort.images[0].records[0]) == 1
 
 
@@ -269,10 +274,20 @@ def test_cohorts_of_other_loaders_have_a_plain_table(small_cohort: Cohort, tmp_p
             assert read_cells.dropna().tolist() == cells.dropna().tolist()
 
 
+def test_none_of_the_labels_is_not_missing(small_cohort: Cohort):
+    """In a plain table the word none empties a multi-label cell; an empty cell is missing."""
+    signs = Column("signs", ColumnKind.MULTI_LABEL)
+    cells = pd.DataFrame({"signs": ["a"] * 90}, index=small_cohort.tables[0].table.index)
+    cohort = replace(small_cohort, tables=(TabularModality("clinical", (signs,), cells),))
+    form = case_format(cohort, loader="demo", data=None, options={})
+    given = [{"case": str(i), "signs": cell} for i, cell in enumerate(["None", "", "a & b"])]
+    read_cells = table(read(given, form), "clinical")["signs"]
+    assert read_cells.isna().tolist() == [False, True, False]
+    assert read_cells.dropna().tolist() == ["", "a&b"]
+
+
 def test_a_name_in_two_modalities_is_qualified(small_cohort: Cohort):
     """``age`` of two tables is ``clinical.age`` and ``molecular.age``; so is a taken name."""
-    from dataclasses import replace
-
     clinical, molecular = small_cohort.tables
     renamed = replace(
         molecular,

@@ -86,7 +86,10 @@ def report_lines(
     if len(strange):
         lines.append(f"{len(strange)} lie outside what the model saw, which the column flags says:")
         lines += _some(strange)
-    lines += _some(answer[answer["flagged"] == NOT_PREDICTED])
+    failed = answer[answer["flagged"] == NOT_PREDICTED]
+    if len(failed):
+        lines.append(f"{len(failed)} without a prediction:")
+        lines += _some(failed)
     return [*lines, f"{RESEARCH_USE} Written: {out}"]
 
 

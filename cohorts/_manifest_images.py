@@ -212,6 +212,12 @@ def _check_files(name: str, listed: Iterable[Sequence[ListedImage]], root: Path)
         for path in (image.path, *image.masks)
     ]
     missing = [(row, path) for row, path in files if not path.is_file()]
+    if len(missing) == len(files) == 1:
+        row, path = missing[0]
+        raise BenchmarkError(
+            f"The {name} image {str(path)!r} of row {row} does not exist. Correct its path, which "
+            f"is relative to {str(root)!r}."
+        )
     if missing:
         row, path = missing[0]
         raise BenchmarkError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -180,7 +180,7 @@ def _read_table(
             converted[column.name] = _nothing(column, table.frame.index)
             continue
         convert = _converter(column, recorded, form)
-        cells, unread = _row_by_row(convert, column, recorded, table, references)
+        cells, unread = _row_by_row(convert, column, recorded, table, references, dates=form.dates)
         converted[column.name] = cells
         for row, problem in unread.items():
             owner = owners[row]
@@ -240,6 +240,8 @@ def _row_by_row(
     recorded: str,
     table: RecordedTable,
     references: pd.DataFrame,
+    *,
+    dates: Collection[str],
 ) -> tuple[pd.Series[Any], dict[Any, str]]:
     """Convert all rows at once; where one cannot be read, each alone, to spare the others."""
     try:
@@ -251,9 +253,14 @@ def _row_by_row(
         alone = replace(table, frame=table.frame.loc[[row]])
         try:
             cells.loc[row] = convert(alone, references.loc[[row]]).loc[row]
-        except BenchmarkError:
+        except BenchmarkError as error:
             shown = as_text(table.frame.loc[row, recorded])
-            unread[row] = f"{recorded} {shown!r} cannot be read ({_needed(column)} is needed)"
+            unread[row] = (
+                # What is wrong with a date takes both ends of the interval to tell.
+                str(error)
+                if recorded in dates
+                else f"{recorded} {shown!r} cannot be read ({_needed(column)} is needed)"
+            )
     return cells, unread
 
 
@@ -261,8 +268,7 @@ def _needed(column: Column) -> str:
     if column.kind is ColumnKind.BOOLEAN:
         return "one of yes, no, true, false, 0, 1"
     if column.kind is ColumnKind.NUMERIC:
-        ends = f", for {column.description}" if column.description else ""
-        return f"a number in {column.unit}{ends}" if column.unit else "a number"
+        return f"a number in {column.unit}" if column.unit else "a number"
     return "one value"
 
 

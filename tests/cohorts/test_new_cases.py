@@ -159,7 +159,7 @@ def test_dates_are_read_as_the_development_rows_showed(tmp_path):
     new = read(write(tmp_path, f"{head}x,50,03/04/1970,2020-04-03\n", "new.csv"), form)
     assert table(new, "clinical").loc["x", "born"] == pytest.approx(50, abs=0.01)
     swapped = read(write(tmp_path, f"{head}x,50,2020-04-03,1970-04-03\n", "new.csv"), form)
-    assert "born '2020-04-03' cannot be read" in swapped.problems["x", "clinical"]
+    assert "'born' of new.csv runs against the other rows" in swapped.problems["x", "clinical"]
     alone = read(write(tmp_path, "exam,age,born\nx,50,03/04/1970\n", "new.csv"), form)
     assert alone.absent == {("clinical", "born")}
     assert form.header() == ["exam", "born", "seen", "age"]
@@ -241,7 +241,7 @@ def test_a_broken_image_spares_the_other_cases(tmp_path):
     new = read(path, form)
     assert set(new.problems) == {("y", "ultrasound"), ("z", "ultrasound")}
     assert "b.png' cannot be read as an image" in new.problems["y", "ultrasound"]
-    assert "c.png'. Correct the paths" in new.problems["z", "ultrasound"]
+    assert "c.png' of row 4 does not exist. Correct its path" in new.problems["z", "ultrasound"]
     assert len(new.cohort.images[0].records[0]) == 1
 
 

@@ -84,7 +84,8 @@ def commented_config() -> str:
         "# evaluation       primary metric, bootstrap resamples, coverage of the intervals, the",
         "#                  sensitivity that a final model's threshold is to keep",
         "# show_images      example images on the page; null shows published or simulated ones",
-        "# final_models     leading: refit and keep the best classical and the best deep row",
+        "# final_models     rows refitted on all cases and kept, for benchmark predict:",
+        "#                  leading (the best classical and the best deep one), all, or none",
         "# seed             seed of everything",
         "",
     ]

@@ -19,7 +19,7 @@ from benchmark._external import (
     predict_external,
 )
 from benchmark._external_boards import read_boards, write_boards
-from benchmark._final_models import save_leading
+from benchmark._final_models import FinalModels
 from benchmark._seen_patients import check_weights
 from benchmark.config import Config
 from benchmark.evaluation import NO_EXAMPLES, RunRecord, build_board, score_table, summarise
@@ -216,8 +216,10 @@ def run(
         )
     _add_wall_time(store, time.perf_counter() - started)
     summary = render(folder)
-    if ready.config.final_models == "leading":
-        save_leading(summary, store, make_task, ready.cohort)
+    which = ready.config.final_models
+    if which != "none":
+        final = FinalModels(store, make_task, ready.cohort, ready.config, cache)
+        final.save(summary, which=which)
     return Run(folder)
 
 

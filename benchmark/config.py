@@ -207,8 +207,9 @@ class Config:
     show_images : bool or None
         Whether the page shows an example image of each class; where None, if the images are
         published or simulated.
-    final_models : {"leading", "none"}
-        Whether the best classical and the best deep row are refitted on all cases and kept.
+    final_models : {"leading", "all", "none"}
+        Which rows are refitted on all cases and kept for new ones: the best classical and the
+        best deep row, all that are complete and need no mask, or none.
     seed : int
         Seed of everything.
     """
@@ -225,7 +226,7 @@ class Config:
     inner: InnerConfig = Field(default_factory=InnerConfig)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     show_images: bool | None = None
-    final_models: Literal["leading", "none"] = "leading"
+    final_models: Literal["leading", "all", "none"] = "leading"
     seed: Annotated[int, Field(ge=0)] = 0
 
     def to_dict(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from cohorts._cohort import (
     BLOCK_SEPARATOR,
+    UNLABELLED,
     Cohort,
     CohortInfo,
     Column,
@@ -28,17 +29,25 @@ from cohorts import _busi
 from cohorts import _breast
 from cohorts import _manifest
 
+# isort: on
+from cohorts._case_format import CaseFormat, case_format
+from cohorts._new_cases import GivenCases, NewCases, read_new_cases
+
 __all__ = [
     "BLOCK_SEPARATOR",
     "COHORTS",
+    "UNLABELLED",
     "BenchmarkError",
+    "CaseFormat",
     "Cohort",
     "CohortInfo",
     "CohortLoader",
     "Column",
     "ColumnKind",
+    "GivenCases",
     "ImageModality",
     "ImageRecord",
+    "NewCases",
     "Note",
     "Overlap",
     "Registry",
@@ -48,6 +57,7 @@ __all__ = [
     "_busi",
     "_demo",
     "_manifest",
+    "case_format",
     "conform_modalities",
     "default_cache_dir",
     "find_overlap",
@@ -55,6 +65,7 @@ __all__ = [
     "map_classes",
     "open_image",
     "parse_options",
+    "read_new_cases",
     "register_cohort",
     "unknown_name",
     "write_atomically",

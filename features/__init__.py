@@ -11,10 +11,12 @@ from features._blocks import (
 )
 from features._cache import CacheKey, CacheWarning, FeatureCache
 from features._cache_upkeep import UNUSED_DAYS, CacheFile, list_files, prunable, remove_files
+from features._novelty import ImageNovelty, describe_images
 from features._per_image import extract_records, image_block, modality_records
 from features._preprocess import CappedPCA, make_preprocessor
 from features._progress import progress_bar
 from features._scaling import SteadyScaler
+from features._seen import describe_seen, outside_seen
 from features._sets import (
     FeatureSet,
     assemble,
@@ -74,6 +76,7 @@ __all__ = [
     "FeatureExtractor",
     "FeatureSet",
     "FeatureText",
+    "ImageNovelty",
     "ImagingOptions",
     "Region",
     "SteadyScaler",
@@ -90,6 +93,8 @@ __all__ = [
     "create_backbone",
     "decode_image",
     "decode_mask",
+    "describe_images",
+    "describe_seen",
     "embedding",
     "extract_records",
     "extraction_s",
@@ -101,6 +106,7 @@ __all__ = [
     "modality_records",
     "normalise_grey",
     "normalise_pixels",
+    "outside_seen",
     "prepare_image",
     "progress_bar",
     "prunable",

@@ -10,7 +10,13 @@ from models import _deep
 from models._calibration import ProbabilityCalibrator, RecalibratedClassifier
 from models._groups import fit_with_groups, group_params
 from models._growth import Growth, GrowthPlan
-from models._persistence import load_model, save_model
+from models._persistence import (
+    check_files,
+    hash_files,
+    load_model,
+    read_metadata,
+    save_model,
+)
 from models._registry import MODELS, ModelSpec, register_model
 from models._settings import ModelSettings, NetworkSettings
 from models._stacking import BlockStackingClassifier
@@ -30,10 +36,13 @@ __all__ = [
     "RecalibratedClassifier",
     "_deep",
     "_stacking",
+    "check_files",
     "classical",
     "fit_with_groups",
     "group_params",
+    "hash_files",
     "load_model",
+    "read_metadata",
     "register_model",
     "save_model",
 ]

@@ -1,6 +1,6 @@
 """Makes predictions: plan, splits, tuning, cells, engine and store."""
 
-from benchmark.experiment._cell import CellResult, CellTask, fit_final, run_cell
+from benchmark.experiment._cell import CellResult, CellTask, fit_final, predict_cases, run_cell
 from benchmark.experiment._description import describe_cohort
 from benchmark.experiment._engine import TaskFactory, default_jobs, run_cells
 from benchmark.experiment._external import (
@@ -39,6 +39,7 @@ __all__ = [
     "make_plan",
     "outer_splits",
     "plan_external",
+    "predict_cases",
     "run_cell",
     "run_cells",
     "run_external_cells",

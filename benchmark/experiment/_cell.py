@@ -30,6 +30,7 @@ __all__ = [
     "CellTask",
     "ExternalTask",
     "fit_final",
+    "predict_cases",
     "run_cell",
     "run_external_cell",
 ]
@@ -238,10 +239,17 @@ def fit_final(task: CellTask) -> tuple[Any, TuningResult]:
     return classifier, tuning
 
 
+def predict_cases(classifier: Any, X: pd.DataFrame, *, n_classes: int) -> NDArray[np.float64]:
+    """Predict as a cell does: on one thread, and with probabilities that are checked."""
+    with _one_thread():
+        return predict_proba(classifier, X, n_classes=n_classes)
+
+
 def _predict_fold(task: CellTask, caught: list[warnings.WarningMessage]) -> CellResult:
     began = time.process_time()
     tuning, classifier, times = _tune_and_fit(task)
-    return _predict(task, tuning, classifier, times, caught)
+    result = _predict(task, tuning, classifier, times, caught)
+    return replace(result, cpu_time_s=time.process_time() - began)
 
 
 def _predict(
@@ -278,7 +286,6 @@ def _predict(
         tune_time_s=times[0],
         fit_time_s=times[1],
         predict_time_s=predict_time_s,
-        cpu_time_s=time.process_time() - began,
     )
 
 

@@ -87,8 +87,12 @@ class TaskFactory:
             X_test=X.iloc[test],
             test_rows=test,
             notes=tuple(note for block in blocks for note in block.notes),
-            place=None if self._place_study is None else self._place_study(cell),
+            place=self._place(cell),
         )
+
+    def _place(self, cell: Cell) -> StudyPlace | None:
+        # Refits on all cases come when the board is finished and what it was resumed from is gone.
+        return None if self._place_study is None or cell.is_final else self._place_study(cell)
 
     def _rows(self, cell: Cell) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         if cell.is_final:

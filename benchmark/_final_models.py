@@ -38,11 +38,17 @@ from features import (
 )
 from models import MODELS, hash_files, load_model, save_model
 
-__all__ = ["DEVELOPMENT", "MODELS_FOLDER", "FinalModels", "block_settings"]
+__all__ = [
+    "DEVELOPMENT",
+    "DEVELOPMENT_SCHEMA",
+    "MODELS_FOLDER",
+    "FinalModels",
+    "block_settings",
+]
 
 logger = logging.getLogger(__name__)
 
-# Below the run folder: a folder for each model, and what all of them saw.
+# Below the run folder: a folder for each model; and what all of them saw.
 MODELS_FOLDER = "models"
 DEVELOPMENT = "development.json"
 DEVELOPMENT_SCHEMA = 1
@@ -212,10 +218,9 @@ class FinalModels:
             "seen": describe_seen(self.cohort),
             "novelty": self._novelty(),
         }
-        path = self._folder / DEVELOPMENT
-        write_json(path, about)
-        files = {name: one for name, one in hash_files(path.parent).items() if name == path.name}
-        self.store.update_description(development=files)
+        folder = self.store.folder
+        write_json(folder / DEVELOPMENT, about)
+        self.store.update_description(development=hash_files(folder, [DEVELOPMENT]))
 
     def _novelty(self) -> dict[str, Any]:
         """Describe the images of every modality that a block was made of."""

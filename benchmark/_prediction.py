@@ -13,7 +13,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark._final_models import DEVELOPMENT, MODELS_FOLDER, block_settings
+from benchmark._final_models import (
+    DEVELOPMENT,
+    DEVELOPMENT_SCHEMA,
+    MODELS_FOLDER,
+    block_settings,
+)
 from benchmark.experiment import RunStore, predict_cases
 from cohorts import (
     BenchmarkError,
@@ -225,9 +230,17 @@ class Predictor:
 
     @cached_property
     def _development(self) -> dict[str, Any]:
-        folder = self.folder / MODELS_FOLDER
-        check_files(folder, self.description["development"])
-        about: dict[str, Any] = json.loads((folder / DEVELOPMENT).read_text(encoding="utf-8"))
+        check_files(self.folder, self.description.get("development", {}), alone=False)
+        path = self.folder / DEVELOPMENT
+        about: dict[str, Any] = {}
+        if DEVELOPMENT in self.description.get("development", {}):
+            about = json.loads(path.read_text(encoding="utf-8"))
+        if about.get("schema_version") != DEVELOPMENT_SCHEMA:
+            raise BenchmarkError(
+                f"{path} says nothing that this sonobench can read (schema version "
+                f"{about.get('schema_version')!r}, needed is {DEVELOPMENT_SCHEMA}). Predict with "
+                "the sonobench that made the run, or start benchmark run on it again."
+            )
         return about
 
     @cached_property

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -152,18 +152,31 @@ def read_metadata(folder: Path, *, files: Mapping[str, str] | None = None) -> di
     return about
 
 
-def hash_files(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file in a folder; hidden ones, which systems leave, are not."""
+def hash_files(folder: Path, names: Iterable[str] | None = None) -> dict[str, str]:
+    """Return the SHA-256 of files in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Existing folder.
+    names : iterable of str, optional
+        Those to hash where they exist; by default all but the hidden ones that systems leave.
+    """
     files = sorted(path for path in folder.iterdir() if path.is_file())
+    wanted = (
+        {path.name for path in files if not path.name.startswith(".")}
+        if names is None
+        else set(names)
+    )
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files
-        if not path.name.startswith(".")
+        if path.name in wanted
     }
 
 
-def check_files(folder: Path, files: Mapping[str, str]) -> None:
-    """Check that a folder holds exactly these files, to the byte.
+def check_files(folder: Path, files: Mapping[str, str], *, alone: bool = True) -> None:
+    """Check that a folder holds these files, to the byte.
 
     Parameters
     ----------
@@ -171,13 +184,15 @@ def check_files(folder: Path, files: Mapping[str, str]) -> None:
         Of a model.
     files : mapping of str to str
         Name -> SHA-256.
+    alone : bool, default=True
+        Whether there must be no others.
 
     Raises
     ------
     BenchmarkError
         Naming the first file that is missing, does not belong there, or was changed.
     """
-    found = hash_files(folder) if folder.is_dir() else {}
+    found = hash_files(folder, None if alone else files) if folder.is_dir() else {}
     advice = "Copy the run folder again, or start benchmark run on it to make the model anew."
     for name, digest in files.items():
         if name not in found:

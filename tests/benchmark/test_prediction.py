@@ -226,10 +226,21 @@ def test_a_changed_model_is_refused_and_the_others_still_answer(finished, record
 def test_a_changed_description_of_the_cases_is_refused(finished, recorded, tmp_path):
     """What the models saw is checked as the models are."""
     folder = copied(finished, tmp_path)
-    path = folder / "models" / "development.json"
+    path = folder / "development.json"
     path.write_text(path.read_text().replace('"high"', '"hugh"', 1))
     with pytest.raises(BenchmarkError, match=r"development\.json' is not the file"):
         load(folder).predict(recorded)
+
+
+def test_a_run_of_an_earlier_version_is_refused(finished, tmp_path):
+    """One that kept models, but not how new cases are read."""
+    folder = copied(finished, tmp_path)
+    path = folder / "run.json"
+    description = json.loads(path.read_text())
+    del description["development"]
+    path.write_text(json.dumps(description))
+    with pytest.raises(BenchmarkError, match=r"schema version None, needed is 1"):
+        _ = load(folder).columns
 
 
 def test_features_made_otherwise_are_refused(predictor, recorded, monkeypatch):

@@ -47,6 +47,7 @@ def test_the_run_folder_is_complete(finished):
         "inner_predictions.parquet",
         "scores.parquet",
         "models",
+        "development.json",
         "leaderboard.html",
         "leaderboard.csv",
         "leaderboard.json",

@@ -33,6 +33,7 @@ from features.backbones import (
     Backbone,
     check_backbone,
     create_backbone,
+    normalise_grey,
     normalise_pixels,
 )
 from features.imaging import (
@@ -94,6 +95,7 @@ __all__ = [
     "load_pixels",
     "make_preprocessor",
     "modality_records",
+    "normalise_grey",
     "normalise_pixels",
     "prepare_image",
     "progress_bar",

@@ -74,6 +74,10 @@ class _Network(ModelSpec):
             imaging=next((block.imaging for block in blocks if block.kind == "pixels"), None),
             batch_size=settings.networks.batch_size,
             patience=settings.networks.patience,
+            modality_dropout=settings.networks.modality_dropout,
+            label_smoothing=settings.networks.label_smoothing,
+            ema_decay=settings.networks.ema_decay,
+            precision=settings.networks.precision,
             device=settings.networks.device,
             random_state=random_state,
             **self._training(settings),
@@ -95,6 +99,7 @@ class _Network(ModelSpec):
                 "augment": networks.augment,
             }
         return {
+            "augment": networks.augment,
             "backbone": networks.backbone,
             "weights": networks.weights,
             "image_size": networks.image_size,

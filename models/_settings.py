@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -38,8 +38,20 @@ class NetworkSettings:
         Cases in a gradient step.
     patience : int
         Epochs without a better validation loss before a stage stops.
+    modality_dropout : float
+        In [0, 1]; chance of a training case to lose an image, a table, all images or all
+        tables, in each step anew. A case never loses all that it has.
+    label_smoothing : float
+        In [0, 1); share of each training label that is spread evenly over the classes.
+    ema_decay : float
+        In [0, 1); if above 0, an exponential moving average of the weights with this decay
+        per step is validated, kept and used in their place.
     augment : AugmentOptions
-        How the training images of the compact networks are changed at random.
+        How training images are changed at random while the backbone is trained. In the
+        warm-up of a pretrained one they are not, so that each passes it once.
+    precision : {"auto", "float32", "bfloat16"}
+        Of the backbone in training steps; ``auto`` takes bfloat16 where the device has
+        instructions for it. Predictions are computed in float32 always.
     device : str
         ``auto``, ``cpu`` or ``cuda``.
     """
@@ -54,7 +66,11 @@ class NetworkSettings:
     compact_epochs: Positive = 30
     batch_size: Annotated[int, Field(ge=2)] = 16
     patience: Positive = 8
+    modality_dropout: Annotated[float, Field(ge=0, le=1)] = 0.1
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
     augment: AugmentOptions = Field(default_factory=AugmentOptions)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     device: str = "auto"
 
 

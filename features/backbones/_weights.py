@@ -28,7 +28,7 @@ SUFFIXES = (".safetensors", ".pth", ".pt")
 HUB_TIMEOUT_S = 3.0
 
 # What networks of a run are saved under; `models` writes it and stands after this room.
-NETWORK_SCHEMA = 2
+NETWORK_SCHEMA = 3
 NETWORK_FILES = ("network.json", "network.safetensors")
 PREFIX = "backbone."
 

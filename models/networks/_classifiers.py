@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,35 +11,48 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
-from cohorts import Column, Note
+from cohorts import BenchmarkError, Column, Note
 from features import (
     AugmentOptions,
     Backbone,
     ImagingOptions,
     TabularEncoder,
     create_backbone,
-    load_pixels,
-    normalise_pixels,
+)
+from models._calibration import ProbabilityCalibrator
+from models.networks._devices import Precision, choose_device, trains_in_bfloat16
+from models.networks._inputs import (
+    Inputs,
+    column_tables,
+    hold_out,
+    image_inputs,
+    rows_of,
+    tables_of,
+    tabular_inputs,
+    without,
 )
 from models.networks._modules import FusionHeads, FusionNetwork
-from models.networks._training import (
-    Inputs,
-    Stage,
-    estimate_norm_statistics,
-    forward_in_batches,
-    train_stage,
+from models.networks._training import Stage, forward_in_batches
+from models.networks._two_stages import (
+    END_TO_END,
+    WARM_UP,
+    State,
+    TrainingSet,
+    through_backbone,
+    train_two_stages,
 )
 
 __all__ = ["FusionNetworkClassifier"]
 
+AFTER_WARM_UP = "after the warm-up"
+
 NO_VALIDATION = (
     "The training part was too small to hold out patients of every class, so a network was "
-    "trained without early stopping."
+    "trained without early stopping and its probabilities are not calibrated."
 )
 
 
@@ -51,7 +64,12 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
     the backbone is frozen and its features are computed once (warm-up), then everything is
     trained with a smaller rate for the backbone. Both stages stop on the loss of patients
     held out from the training part, and keep their best epoch; the second stage is kept only
-    if it is better on those patients than the first.
+    if it is better on those patients than the first. On them, too, probabilities are
+    calibrated: weights by inverse class frequency shift the base rates.
+
+    A case may lack any modality, in training and later: learned vectors stand in for what it
+    lacks. So that they are learned also where cases are complete, some training cases lose
+    a modality at random.
 
     Parameters
     ----------
@@ -71,6 +89,10 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
         Width of the image branch, the tabular branch and the fusion layer.
     dropout : float
         In [0, 1).
+    modality_dropout : float
+        In [0, 1]; chance of a training case to lose an image, a table, all images or all
+        tables, in each step anew. A case never loses all that it has, so this changes
+        nothing where there is one modality.
     batch_size : int
         Cases in a step.
     warmup_epochs, finetune_epochs : int
@@ -83,8 +105,17 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
         Epochs without a better validation loss before a stage stops.
     validation_share : float
         Share of the training patients that decide when to stop.
+    label_smoothing : float
+        In [0, 1); share of each training label that is spread evenly over the classes.
+    ema_decay : float
+        In [0, 1); if above 0, an exponential moving average of the weights with this decay
+        per step is validated, kept and used in their place.
     augment : AugmentOptions, optional
-        How training images are changed at random, end to end; not at all where None.
+        How training images are changed at random, end to end; not at all where None. In the
+        warm-up they are not changed.
+    precision : {"auto", "float32", "bfloat16"}
+        Of the backbone in end-to-end training steps; ``auto`` takes bfloat16 where the
+        device has instructions for it. Predictions are computed in float32 always.
     random_state : int
         Seed; torch's global generator is left as it was.
     device : str
@@ -98,8 +129,10 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
         The trained module, in evaluation mode; heads alone where there are no images.
     encoder_ : TabularEncoder or None
         Fitted on the part of the training rows that gradients saw.
+    calibrator_ : ProbabilityCalibrator or None
+        Fitted on the held-out patients; None where nobody was held out.
     history_ : list of dict
-        Losses per epoch and stage.
+        Per epoch and stage: losses, and AUC and balanced accuracy of the held-out patients.
     weights_ : str
         Where the backbone's weights came from; empty where there are no images.
     notes_ : tuple of Note
@@ -119,6 +152,7 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
         tabular_units: int = 64,
         hidden_units: int = 128,
         dropout: float = 0.3,
+        modality_dropout: float = 0.1,
         batch_size: int = 16,
         warmup_epochs: int = 30,
         finetune_epochs: int = 10,
@@ -127,7 +161,10 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
         weight_decay: float = 1e-4,
         patience: int = 8,
         validation_share: float = 0.2,
+        label_smoothing: float = 0.0,
+        ema_decay: float = 0.0,
         augment: AugmentOptions | None = None,
+        precision: Precision = "auto",
         random_state: int = 0,
         device: str = "auto",
     ) -> None:
@@ -141,6 +178,7 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
         self.tabular_units = tabular_units
         self.hidden_units = hidden_units
         self.dropout = dropout
+        self.modality_dropout = modality_dropout
         self.batch_size = batch_size
         self.warmup_epochs = warmup_epochs
         self.finetune_epochs = finetune_epochs
@@ -149,7 +187,10 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
         self.weight_decay = weight_decay
         self.patience = patience
         self.validation_share = validation_share
+        self.label_smoothing = label_smoothing
+        self.ema_decay = ema_decay
         self.augment = augment
+        self.precision = precision
         self.random_state = random_state
         self.device = device
 
@@ -174,11 +215,24 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = encoder.classes_
         labels = np.asarray(encoder.transform(y), dtype=np.int64)
         self.notes_: tuple[Note, ...] = ()
-        train, valid = self._hold_out(labels, groups)
+        train, valid = hold_out(
+            labels, groups, share=self.validation_share, random_state=self.random_state
+        )
         self.encoder_ = self._fit_encoder(X.iloc[train])
+        data = TrainingSet(
+            inputs=self._inputs(X),
+            labels=labels,
+            train=train,
+            valid=valid,
+            class_weight=compute_class_weight(
+                "balanced", classes=np.arange(len(self.classes_)), y=labels[train]
+            ),
+            device=choose_device(self.device),
+        )
         with torch.random.fork_rng():
             torch.manual_seed(self.random_state)
-            self._fit_network(X, labels, train, valid)
+            self._fit_network(data)
+        self.calibrator_ = self._fit_calibrator(data)
         if valid is None:
             self.notes_ = (*self.notes_, Note("no-early-stopping", "info", NO_VALIDATION))
         return self
@@ -186,16 +240,81 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: pd.DataFrame) -> NDArray[np.float64]:
         """Return class probabilities of shape (n_samples, n_classes), rows summing to 1."""
         check_is_fitted(self, "network_")
-        inputs = self._inputs(X)
-        logits = forward_in_batches(self.network_, inputs, device=self._device())
-        return np.asarray(torch.softmax(logits.double(), dim=1).numpy())
+        return self._calibrated(self._probabilities(self.network_, self._inputs(X)))
 
     def predict(self, X: pd.DataFrame) -> NDArray[Any]:
         """Return the most probable class of each row."""
         return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
 
-    def build_network(self, n_tabular: int, n_classes: int) -> tuple[Any, Backbone | None]:
-        """Return the untrained module, and the backbone in it if there are images."""
+    def predict_variants(self, X: pd.DataFrame) -> dict[str, NDArray[np.float64]]:
+        """Return what the network says when less is known, or when it had learned less.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_samples, n_columns)
+            Image and tabular columns.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_samples, n_classes)
+            ``image only`` and ``tables only``, where there are both: the other side is
+            withheld, as from a case that lacks it. ``after the warm-up``: before the end-to-end
+            stage, as long as the network is in the memory that it was trained in. All
+            calibrated as the network is.
+        """
+        check_is_fitted(self, "network_")
+        inputs = self._inputs(X)
+        variants = {}
+        if self.image_columns and self.encoder_ is not None:
+            device = choose_device(self.device)
+            frozen = through_backbone(self.network_, inputs, device=device)
+            for name, side in (("image only", "tabular"), ("tables only", "image")):
+                variants[name] = self._probabilities(self.network_.heads, without(frozen, side))
+        if (state := getattr(self, "_after_warm_up", None)) is not None:
+            earlier = copy.deepcopy(self.network_)
+            earlier.load_state_dict(state)
+            variants[AFTER_WARM_UP] = self._probabilities(earlier, inputs)
+        return {name: self._calibrated(proba) for name, proba in variants.items()}
+
+    def embed(self, X: pd.DataFrame) -> NDArray[np.float32]:
+        """Return the pooled features that the trained backbone has of each case.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_samples, n_columns)
+            Image columns; no others are read.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_image_columns * n_features)
+            The image columns side by side; NaN where a case has no image.
+
+        Raises
+        ------
+        BenchmarkError
+            If the network reads no images.
+        """
+        check_is_fitted(self, "network_")
+        if not self.image_columns:
+            raise BenchmarkError(
+                "This network reads tables alone and has no features of images to give. Use an "
+                "image_network, a compact_network or a fusion network."
+            )
+        inputs = image_inputs(
+            X, self.image_columns, image_size=self.image_size, imaging=self.imaging
+        )
+        frozen = through_backbone(self.network_, inputs, device=choose_device(self.device))
+        parts = [
+            np.where(inputs[f"image_{i}_present"][:, None], frozen[f"image_{i}"], np.nan)
+            for i in range(len(self.image_columns))
+        ]
+        return np.concatenate(parts, axis=1, dtype=np.float32)
+
+    def build_network(self, n_classes: int) -> tuple[Any, Backbone | None]:
+        """Return the untrained module, and the backbone in it if there are images.
+
+        The encoder must have been fitted: it tells how wide the tables are.
+        """
         backbone = None
         if self.image_columns:
             backbone = create_backbone(
@@ -204,39 +323,25 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
         heads = FusionHeads(
             n_images=len(self.image_columns),
             n_image_features=0 if backbone is None else backbone.n_features,
-            n_tabular=n_tabular,
+            n_tables=len(tables_of(self.tabular_columns)),
+            column_tables=column_tables(self.tabular_columns, self.encoder_),
             image_units=self.image_units,
             tabular_units=self.tabular_units,
             hidden_units=self.hidden_units,
             n_classes=n_classes,
             dropout=self.dropout,
+            modality_dropout=self.modality_dropout,
         )
         if backbone is None:
             return heads, None
         network = FusionNetwork(
-            backbone.module, heads, augment=self.augment, freeze_norm=not backbone.is_random
+            backbone.module,
+            heads,
+            augment=self.augment,
+            freeze_norm=not backbone.is_random,
+            mixed_precision=trains_in_bfloat16(self.precision, choose_device(self.device)),
         )
         return network, backbone
-
-    def _hold_out(
-        self, labels: NDArray[np.int64], groups: Any
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp] | None]:
-        """Split off whole patients for early stopping, if every class can spare some."""
-        everyone = np.arange(len(labels))
-        owners = (
-            everyone
-            if groups is None
-            else np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1]
-        )
-        n_splits = max(2, round(1 / self.validation_share))
-        per_class = [len(np.unique(owners[labels == k])) for k in np.unique(labels)]
-        if min(per_class) < n_splits:
-            return everyone, None
-        folds = StratifiedGroupKFold(n_splits, shuffle=True, random_state=self.random_state)
-        train, valid = next(iter(folds.split(labels, labels, owners)))
-        if len(np.unique(labels[train])) < len(per_class):
-            return everyone, None
-        return train, valid
 
     def _fit_encoder(self, X: pd.DataFrame) -> TabularEncoder | None:
         if not self.tabular_columns:
@@ -244,75 +349,39 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
         names = [column.name for column in self.tabular_columns]
         return TabularEncoder(tuple(self.tabular_columns)).fit(X[names])
 
-    def _fit_network(
-        self,
-        X: pd.DataFrame,
-        labels: NDArray[np.int64],
-        train: NDArray[np.intp],
-        valid: NDArray[np.intp] | None,
-    ) -> None:
-        inputs = self._inputs(X)
-        n_tabular = inputs["tabular"].shape[1] if "tabular" in inputs else 0
-        network, backbone = self.build_network(n_tabular, len(self.classes_))
+    def _fit_network(self, data: TrainingSet) -> None:
+        network, backbone = self.build_network(len(self.classes_))
         self.notes_ = () if backbone is None else backbone.notes
         self.weights_ = "" if backbone is None else backbone.origin
-        self.history_: list[dict[str, Any]] = []
-        device = self._device()
-        network.to(device)
-        weight = compute_class_weight(
-            "balanced", classes=np.arange(len(self.classes_)), y=labels[train]
-        )
-
-        def run(module: Any, values: Inputs, stage: Stage) -> None:
-            held_out = None if valid is None else (_rows(values, valid), labels[valid])
-            self.history_ += train_stage(
-                module,
-                (_rows(values, train), labels[train]),
-                held_out,
-                stage,
-                class_weight=weight,
-                device=device,
-            )
-
+        # A part of the run, not of the model: it is never saved.
+        self._after_warm_up: State | None = None
+        network.to(data.device)
         if backbone is None:
-            run(network, inputs, self._stage("training", self.warmup_epochs))
+            self.history_ = data.run(
+                network, self._stage("training", self.warmup_epochs), data.inputs
+            )
         else:
-            if backbone.is_random and self.warmup_epochs:
-                for name in self._image_names():
-                    estimate_norm_statistics(
-                        network.backbone,
-                        inputs[name][train],
-                        device=device,
-                        batch_size=self.batch_size,
-                    )
-            if self.warmup_epochs:
-                frozen = self._through_backbone(network.backbone, inputs, device)
-                run(network.heads, frozen, self._stage("warm-up", self.warmup_epochs))
-            if self.finetune_epochs:
-                before = {name: values.clone() for name, values in network.state_dict().items()}
-                stage = self._stage("end to end", self.finetune_epochs, end_to_end=True)
-                run(network, inputs, stage)
-                if not self._end_to_end_helped():
-                    network.load_state_dict(before)
+            self.history_, self._after_warm_up = train_two_stages(
+                network,
+                data,
+                warm_up=self._stage(WARM_UP, self.warmup_epochs),
+                end_to_end=self._stage(END_TO_END, self.finetune_epochs, end_to_end=True),
+                new_statistics=backbone.is_random,
+            )
         self.network_ = network.eval()
 
-    def _end_to_end_helped(self) -> bool:
-        """Whether the held-out patients prefer the second stage; true where nobody was held out."""
-        best = {
-            stage: min(losses)
-            for stage in ("warm-up", "end to end")
-            if (losses := [e["valid_loss"] for e in self.history_ if e["stage"] == stage])
-            and None not in losses
-        }
-        return bool(best.get("end to end", 0.0) < best.get("warm-up", math.inf))
+    def _fit_calibrator(self, data: TrainingSet) -> ProbabilityCalibrator | None:
+        if data.valid is None:
+            return None
+        proba = self._probabilities(self.network_, rows_of(data.inputs, data.valid))
+        return ProbabilityCalibrator().fit(proba, data.labels[data.valid])
 
-    def _through_backbone(self, backbone: Any, inputs: Inputs, device: str) -> Inputs:
-        """Replace images by the features of the frozen backbone, computed once."""
-        frozen = dict(inputs)
-        for name in self._image_names():
-            features = forward_in_batches(_Positional(backbone), {"x": inputs[name]}, device=device)
-            frozen[name] = features.numpy()
-        return frozen
+    def _probabilities(self, module: Any, inputs: Inputs) -> NDArray[np.float64]:
+        logits = forward_in_batches(module, inputs, device=choose_device(self.device))
+        return np.asarray(torch.softmax(logits.double(), dim=1).numpy())
+
+    def _calibrated(self, proba: NDArray[np.float64]) -> NDArray[np.float64]:
+        return proba if self.calibrator_ is None else self.calibrator_.transform(proba)
 
     def _stage(self, name: str, max_epochs: int, *, end_to_end: bool = False) -> Stage:
         return Stage(
@@ -323,43 +392,14 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
             weight_decay=self.weight_decay,
             batch_size=self.batch_size,
             patience=self.patience,
+            label_smoothing=self.label_smoothing,
+            ema_decay=self.ema_decay,
         )
 
     def _inputs(self, X: pd.DataFrame) -> dict[str, NDArray[Any]]:
-        inputs: dict[str, NDArray[Any]] = {}
-        for name, column in zip(self._image_names(), self.image_columns, strict=True):
-            pixels, present = load_pixels(
-                list(X[column]), image_size=self.image_size, imaging=self.imaging
-            )
-            inputs[name] = normalise_pixels(pixels).numpy()
-            inputs[f"{name}_present"] = present
+        inputs = image_inputs(
+            X, self.image_columns, image_size=self.image_size, imaging=self.imaging
+        )
         if self.encoder_ is not None:
-            recorded = X[[column.name for column in self.tabular_columns]]
-            inputs["tabular"] = self.encoder_.transform(recorded).astype(np.float32)
-            inputs["tabular_present"] = recorded.notna().any(axis=1).to_numpy(copy=True)
+            inputs |= tabular_inputs(X, self.tabular_columns, self.encoder_)
         return inputs
-
-    def _image_names(self) -> list[str]:
-        return [f"image_{i}" for i in range(len(self.image_columns))]
-
-    def _device(self) -> str:
-        if self.device == "auto":
-            return "cuda" if torch.cuda.is_available() else "cpu"
-        return self.device
-
-
-class _Positional(torch.nn.Module):
-    """Lets a backbone, which takes one positional tensor, be called by keyword."""
-
-    def __init__(self, module: torch.nn.Module) -> None:
-        super().__init__()
-        self.module = module
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the module's output."""
-        features: torch.Tensor = self.module(x)
-        return features
-
-
-def _rows(inputs: Inputs, rows: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
-    return {name: values[rows] for name, values in inputs.items()}

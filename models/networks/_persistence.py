@@ -13,13 +13,15 @@ import skops.io
 
 from cohorts import BenchmarkError, Column, ColumnKind, Note
 from features import AugmentOptions, ImagingOptions
+from models._calibration import ProbabilityCalibrator
 from models._skops import load_skops
 from models.networks._classifiers import FusionNetworkClassifier
+from models.networks._devices import choose_device
 
 __all__ = ["load_network", "save_network"]
 
-# 2: options of images and of their augmentation, and the order of levels, are stored.
-SCHEMA_VERSION = 2
+# 3: tables are told apart, and probabilities are calibrated.
+SCHEMA_VERSION = 3
 
 # All that a fitted `TabularEncoder` can hold beyond skops' own list.
 TRUSTED_TYPES = (
@@ -57,7 +59,7 @@ def save_network(classifier: FusionNetworkClassifier, folder: Path) -> None:
         "schema_version": SCHEMA_VERSION,
         "params": params,
         "classes": classifier.classes_.tolist(),
-        "n_tabular": _n_tabular(classifier),
+        "calibrator": _calibrator_as_dict(classifier.calibrator_),
         "history": classifier.history_,
         "weights": classifier.weights_,
         "notes": [[note.code, note.severity, note.text] for note in classifier.notes_],
@@ -85,9 +87,11 @@ def load_network(folder: Path) -> FusionNetworkClassifier:
         classifier.encoder_ = load_skops(folder / "encoder.skops", trusted=TRUSTED_TYPES)
     # Weights are about to be replaced, so none are fetched.
     empty = FusionNetworkClassifier(**{**params, "weights": "random"})
-    network, _ = empty.build_network(about["n_tabular"], len(about["classes"]))
+    empty.encoder_ = classifier.encoder_
+    network, _ = empty.build_network(len(about["classes"]))
     network.load_state_dict(safetensors.torch.load_file(folder / "network.safetensors"))
-    classifier.network_ = network.eval().to(classifier._device())
+    classifier.network_ = network.eval().to(choose_device(params["device"]))
+    classifier.calibrator_ = _calibrator(about["calibrator"])
     classifier.history_ = about["history"]
     classifier.weights_ = about["weights"]
     classifier.notes_ = tuple(Note(*note) for note in about["notes"])
@@ -106,9 +110,18 @@ def _read(path: Path) -> dict[str, Any]:
     return about
 
 
-def _n_tabular(classifier: FusionNetworkClassifier) -> int:
-    encoder = classifier.encoder_
-    return 0 if encoder is None else len(encoder.get_feature_names_out())
+def _calibrator_as_dict(calibrator: ProbabilityCalibrator | None) -> dict[str, Any] | None:
+    if calibrator is None:
+        return None
+    return {"slope": calibrator.slope_, "shift": calibrator.shift_.tolist()}
+
+
+def _calibrator(stored: dict[str, Any] | None) -> ProbabilityCalibrator | None:
+    if stored is None:
+        return None
+    calibrator = ProbabilityCalibrator()
+    calibrator.slope_, calibrator.shift_ = stored["slope"], np.asarray(stored["shift"])
+    return calibrator
 
 
 def _column_as_dict(column: Column) -> dict[str, Any]:

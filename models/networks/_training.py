@@ -15,11 +15,19 @@ from skorch.callbacks import EarlyStopping, GradientNormClipping, LRScheduler
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 from torch import nn
+from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR
 
-__all__ = ["Inputs", "Stage", "estimate_norm_statistics", "forward_in_batches", "train_stage"]
+from features import normalise_grey
+from models.networks._callbacks import ValidationScores, WeightAverage
+from models.networks._inputs import Inputs
 
-Inputs = Mapping[str, NDArray[Any]]
+__all__ = [
+    "Stage",
+    "estimate_norm_statistics",
+    "forward_in_batches",
+    "train_stage",
+]
 
 # Gradients of the first steps on a fresh head can be large; a norm of 1 is what the published
 # fine-tuning recipes of EfficientNet clip at or below.
@@ -52,6 +60,11 @@ class Stage:
         Cases in a step.
     patience : int
         Epochs without a better validation loss before stopping.
+    label_smoothing : float
+        Share of each training label that is spread evenly over the classes (Szegedy et al.
+        2016, CVPR).
+    ema_decay : float
+        Of `WeightAverage`; 0 keeps the weights themselves.
     """
 
     name: str
@@ -61,6 +74,23 @@ class Stage:
     weight_decay: float
     batch_size: int
     patience: int
+    label_smoothing: float = 0.0
+    ema_decay: float = 0.0
+
+
+class SmoothedCrossEntropy(nn.CrossEntropyLoss):
+    """Cross-entropy that smooths labels in training only.
+
+    Validation losses then mean the same whatever the smoothing, and choose the epoch whose
+    probabilities fit best.
+    """
+
+    def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return the weighted mean over the cases."""
+        smoothing = self.label_smoothing if self.training else 0.0
+        return functional.cross_entropy(
+            logits, labels, weight=self.weight, label_smoothing=smoothing
+        )
 
 
 def train_stage(
@@ -90,14 +120,20 @@ def train_stage(
     Returns
     -------
     list of dict
-        One entry per epoch: stage, epoch, train_loss, valid_loss, learning_rate.
+        One entry per epoch: stage, epoch, train_loss, valid_loss, valid_roc_auc (see
+        `macro_auc`), valid_balanced_accuracy, learning_rate. What asks for held-out patients
+        is None without any.
     """
     n_train = len(train[1])
     # Batch norm cannot train on a single case.
     drop_last = n_train % stage.batch_size == 1
     n_steps = max(1, n_train // stage.batch_size if drop_last else -(-n_train // stage.batch_size))
     total = n_steps * stage.max_epochs
+    # The average comes before what looks at the module, and at the end before what restores it.
+    averaging = [("average", WeightAverage(stage.ema_decay))] if stage.ema_decay else []
     callbacks: list[Any] = [
+        *averaging,
+        ("scores", ValidationScores()),
         ("clip", GradientNormClipping(GRADIENT_NORM)),
         ("rate", LRScheduler(LambdaLR, lr_lambda=_rise_and_cosine(total), step_every="batch")),
     ]
@@ -106,7 +142,8 @@ def train_stage(
         callbacks.append(("stop", stopping))
     net = NeuralNetClassifier(
         module,
-        criterion=nn.CrossEntropyLoss,
+        criterion=SmoothedCrossEntropy,
+        criterion__label_smoothing=stage.label_smoothing,
         criterion__weight=torch.as_tensor(class_weight, dtype=torch.float32),
         optimizer=torch.optim.AdamW,
         optimizer__param_groups=_groups(stage),
@@ -164,7 +201,7 @@ def forward_in_batches(
 
 
 def estimate_norm_statistics(
-    backbone: nn.Module, images: NDArray[np.float32], *, device: str, batch_size: int
+    backbone: nn.Module, images: NDArray[np.uint8], *, device: str, batch_size: int
 ) -> None:
     """Replace batch-norm statistics by those of these images, in place.
 
@@ -182,7 +219,7 @@ def estimate_norm_statistics(
         for start in range(0, len(images), batch_size):
             batch = torch.as_tensor(images[start : start + batch_size])
             if len(batch) > 1:
-                backbone(batch.to(device))
+                backbone(normalise_grey(batch.to(device)))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     backbone.eval()
@@ -216,6 +253,8 @@ def _epoch(stage: str, row: Mapping[str, Any]) -> dict[str, Any]:
         "epoch": int(row["epoch"]),
         "train_loss": float(row["train_loss"]),
         "valid_loss": None if valid_loss is None else float(valid_loss),
+        "valid_roc_auc": row.get("valid_roc_auc"),
+        "valid_balanced_accuracy": row.get("valid_balanced_accuracy"),
         "learning_rate": float(rates[-1]),
     }
 

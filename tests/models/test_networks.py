@@ -20,7 +20,8 @@ from features import (
     create_backbone,
 )
 from models import MODELS, ModelSettings
-from models.networks import FusionNetworkClassifier, _classifiers, _modules
+from models.networks import FusionNetworkClassifier, _inputs, _modules, _two_stages
+from models.networks._inputs import hold_out
 from models.networks._modules import FusionHeads, FusionNetwork
 
 
@@ -58,7 +59,8 @@ def test_published_widths():
     heads = FusionHeads(
         n_images=1,
         n_image_features=1536,
-        n_tabular=40,
+        n_tables=2,
+        column_tables=[0] * 25 + [1] * 15,
         image_units=256,
         tabular_units=64,
         hidden_units=128,
@@ -82,7 +84,7 @@ def backbone_parameters(network: FusionNetwork) -> list[np.ndarray]:
 def test_warm_up_leaves_the_backbone_and_the_second_stage_moves_it(data, monkeypatch):
     """Frozen first, then trained end to end."""
     X, y, _ = data
-    monkeypatch.setattr(FusionNetworkClassifier, "_end_to_end_helped", lambda _: True)
+    monkeypatch.setattr(_two_stages, "end_to_end_helped", lambda _: True)
     fresh = create_backbone("resnet10t", weights="random", random_state=0).module
     start = [p.detach().numpy() for p in fresh.parameters()]
     warm = backbone_parameters(fusion(data, finetune_epochs=0).fit(X, y).network_)
@@ -95,13 +97,12 @@ def test_a_second_stage_that_harms_is_undone(data, monkeypatch):
     """If the held-out patients like the first stage better, its weights are kept."""
     X, y, _ = data
     warm = fusion(data, finetune_epochs=0).fit(X, y).predict_proba(X)
-    monkeypatch.setattr(FusionNetworkClassifier, "_end_to_end_helped", lambda _: False)
+    monkeypatch.setattr(_two_stages, "end_to_end_helped", lambda _: False)
     assert np.allclose(fusion(data).fit(X, y).predict_proba(X), warm, atol=1e-6)
 
 
 def test_the_stages_are_compared_by_their_best_epochs():
     """The second stage counts only if its best validation loss is below the first's."""
-    network = FusionNetworkClassifier()
 
     def history(warm, end):
         named = [("warm-up", loss) for loss in warm] + [("end to end", loss) for loss in end]
@@ -113,8 +114,7 @@ def test_the_stages_are_compared_by_their_best_epochs():
         ([None], [None], True),
         ([], [0.7], True),
     ]:
-        network.history_ = history(warm, end)
-        assert network._end_to_end_helped() is helped
+        assert _two_stages.end_to_end_helped(history(warm, end)) is helped
 
 
 def test_the_best_epoch_is_restored(data):
@@ -124,13 +124,14 @@ def test_the_best_epoch_is_restored(data):
     y = np.random.default_rng(0).permutation(y)
     network = fusion(data, warmup_epochs=40, finetune_epochs=0, learning_rate=1e-2, patience=4)
     groups = np.arange(len(y))
-    _, valid = network._hold_out(y, groups)
+    _, valid = hold_out(y, groups, share=0.2, random_state=0)
     network.fit(X, y, groups=groups)
     losses = [epoch["valid_loss"] for epoch in network.history_]
     assert len(losses) < 40
     assert losses[-1] > min(losses)
     counts = np.bincount(np.delete(y, valid))
     weights = (counts.sum() / (3 * counts))[y[valid]]
+    network.calibrator_ = None
     kept = log_loss(y[valid], network.predict_proba(X.iloc[valid]), sample_weight=weights)
     assert kept == pytest.approx(min(losses), rel=0.05)
 
@@ -139,13 +140,13 @@ def test_rare_classes_weigh_more_in_the_loss(data, monkeypatch):
     """The loss is weighted by the inverse frequency in the part that gradients see."""
     X, y, _ = data
     seen = []
-    original = _classifiers.train_stage
+    original = _two_stages.train_stage
 
     def spying(*args, **options):
         seen.append(options["class_weight"])
         return original(*args, **options)
 
-    monkeypatch.setattr(_classifiers, "train_stage", spying)
+    monkeypatch.setattr(_two_stages, "train_stage", spying)
     kept = np.flatnonzero((y != 2) | (np.arange(90) % 9 < 5))
     fusion(data, warmup_epochs=1, finetune_epochs=0).fit(X.iloc[kept], y[kept])
     assert seen[0][2] > 1.4 * seen[0][0]
@@ -218,9 +219,9 @@ def test_networks_see_prepared_images(small_cohort, monkeypatch):
     spec = MODELS.get("compact_network")
     network = spec.build([block.schema], params={}, random_state=0, settings=ModelSettings())
     seen = []
-    original = _classifiers.load_pixels
+    original = _inputs.load_pixels
     monkeypatch.setattr(
-        _classifiers,
+        _inputs,
         "load_pixels",
         lambda *a, **k: (seen.append(k["imaging"]), original(*a, **k))[1],
     )

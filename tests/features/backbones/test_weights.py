@@ -129,7 +129,7 @@ def test_a_network_that_does_not_fit_is_refused(networks, tmp_path):
     (tmp_path / "network.json").write_text("[]")
     refused("compact", tmp_path, "does not describe a network")
     (tmp_path / "network.json").write_text(json.dumps(about | {"schema_version": 99}))
-    refused("compact", tmp_path, "has schema version 99, this sonobench reads 2")
+    refused("compact", tmp_path, "has schema version 99, this sonobench reads 3")
     (tmp_path / "network.json").write_text(json.dumps(about))
     refused("compact", tmp_path, r"network\.safetensors holds no weights of 'compact'")
 

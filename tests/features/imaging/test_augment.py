@@ -90,7 +90,8 @@ def test_only_training_images_are_changed(images, training):
     heads = FusionHeads(
         n_images=1,
         n_image_features=48,
-        n_tabular=0,
+        n_tables=0,
+        column_tables=(),
         image_units=4,
         tabular_units=4,
         hidden_units=4,
@@ -100,7 +101,8 @@ def test_only_training_images_are_changed(images, training):
     network = FusionNetwork(backbone, heads, augment=AugmentOptions(), freeze_norm=False).train(
         training
     )
-    inputs = {"image_0": images, "image_0_present": torch.ones(len(images))}
+    grey = (255 * images[:, 0]).byte()
+    inputs = {"image_0": grey, "image_0_present": torch.ones(len(images))}
     first, second = network(**inputs), network(**inputs)
     assert torch.equal(first, second) == (not training)
 

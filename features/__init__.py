@@ -2,6 +2,7 @@
 
 from features._blocks import (
     EXTRACTORS,
+    PIXEL_KINDS,
     BlockKind,
     BlockSchema,
     FeatureBlock,
@@ -16,6 +17,7 @@ from features._preprocess import CappedPCA, make_preprocessor
 from features._progress import progress_bar
 from features._scaling import SteadyScaler
 from features._sets import (
+    FINETUNED,
     FeatureSet,
     assemble,
     available_sets,
@@ -24,6 +26,7 @@ from features._sets import (
     check_options,
     check_pixel_sizes,
     extraction_s,
+    is_finetuned,
     select_sets,
     skipped_sets,
 )
@@ -32,6 +35,7 @@ from features.backbones import (
     NAMED_WEIGHTS,
     Backbone,
     check_backbone,
+    count_features,
     create_backbone,
     normalise_grey,
     normalise_pixels,
@@ -56,7 +60,9 @@ from features import embedding
 
 __all__ = [
     "EXTRACTORS",
+    "FINETUNED",
     "NAMED_WEIGHTS",
+    "PIXEL_KINDS",
     "UNUSED_DAYS",
     "AugmentOptions",
     "Backbone",
@@ -83,6 +89,7 @@ __all__ = [
     "check_backbone",
     "check_options",
     "check_pixel_sizes",
+    "count_features",
     "create_backbone",
     "decode_image",
     "decode_mask",
@@ -91,6 +98,7 @@ __all__ = [
     "extraction_s",
     "find_region",
     "image_block",
+    "is_finetuned",
     "list_files",
     "load_pixels",
     "make_preprocessor",

@@ -11,6 +11,7 @@ import sklearn
 import skops.io
 
 from cohorts import BenchmarkError, __version__, write_atomically
+from models._finetuned import join_network, split_network
 from models._skops import load_skops
 from models.networks import FusionNetworkClassifier, load_network, save_network
 
@@ -72,13 +73,18 @@ def save_model(classifier: Any, folder: Path, *, metadata: Mapping[str, Any]) ->
     """
     folder.mkdir(parents=True, exist_ok=True)
     is_network = isinstance(classifier, FusionNetworkClassifier)
+    columns, rest = split_network(classifier)
     if is_network:
         save_network(classifier, folder)
     else:
-        skops.io.dump(classifier, folder / "model.skops")
+        skops.io.dump(rest, folder / "model.skops")
+    if columns is not None:
+        # Beside the rest, not below it, so that the hashes of a folder's files hold it too.
+        save_network(columns.network_, folder)
     about = {
         "schema_version": SCHEMA_VERSION,
         "format": "network" if is_network else "skops",
+        "embeds": columns is not None,
         "sonobench": __version__,
         "scikit-learn": sklearn.__version__,
         **metadata,
@@ -103,7 +109,9 @@ def load_model(folder: Path) -> Any:
         )
     if about["format"] == "network":
         return load_network(folder)
-    return load_skops(folder / "model.skops", trusted=TRUSTED_TYPES)
+    classifier = load_skops(folder / "model.skops", trusted=TRUSTED_TYPES)
+    # Models of earlier versions read no images through a network.
+    return join_network(load_network(folder), classifier) if about.get("embeds") else classifier
 
 
 def _read_metadata(folder: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ __all__ = [
     "percent",
     "printable",
     "shorten",
+    "signed",
 ]
 
 NOT_ESTIMABLE = "not estimable"
@@ -74,6 +75,20 @@ def interval(score: Mapping[str, float | None]) -> str:
     low, high = (_fixed(float(score[end] or 0.0), decimals) for end in ("ci_low", "ci_high"))
     # A dash after a number and before a minus sign would read as one operator.
     return f"{low} to {high}" if low.startswith("−") else f"{low}–{high}"
+
+
+def signed(score: Mapping[str, float | None]) -> str:
+    """Return a difference as `estimate` would, with its sign.
+
+    Examples
+    --------
+    >>> signed({"value": 0.043, "ci_low": -0.02, "ci_high": 0.1})
+    '+0.04'
+    >>> signed({"value": -0.043, "ci_low": -0.1, "ci_high": 0.02})
+    '−0.04'
+    """
+    text = estimate(score)
+    return f"+{text}" if (score["value"] or 0.0) > 0 else text
 
 
 def duration(seconds: float | None) -> str:
@@ -191,4 +206,5 @@ FILTERS: dict[str, Any] = {
     "count": count,
     "duration": duration,
     "percent": percent,
+    "signed": signed,
 }

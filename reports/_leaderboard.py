@@ -76,6 +76,8 @@ def render_leaderboard(summary: Mapping[str, Any]) -> str:
         forest=_forest(summary, notes),
         roc=_roc(summary),
         confusions=_confusions(summary),
+        # Summaries of earlier versions have none.
+        gains=summary.get("gains", []),
     )
 
 

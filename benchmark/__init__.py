@@ -1,6 +1,6 @@
 """The conductor: config, experiment, evaluation and the command line.
 
-What the command line does, a notebook does with `load_config`, `run` and `Run`.
+What the command line does, a notebook does with `load_config`, `run`, `Run` and `load`.
 """
 
 from __future__ import annotations
@@ -8,16 +8,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from benchmark._prediction import Predictor, load
     from benchmark._run import Run, prepare, render, run
     from benchmark.config import Config, load_config
     from cohorts import BenchmarkError
 
-__all__ = ["BenchmarkError", "Config", "Run", "load_config", "prepare", "render", "run"]
+__all__ = [
+    "BenchmarkError",
+    "Config",
+    "Predictor",
+    "Run",
+    "load",
+    "load_config",
+    "prepare",
+    "render",
+    "run",
+]
 
 _HOME = {
     "BenchmarkError": "cohorts",
     "Config": "benchmark.config",
+    "Predictor": "benchmark._prediction",
     "Run": "benchmark._run",
+    "load": "benchmark._prediction",
     "load_config": "benchmark.config",
     "prepare": "benchmark._run",
     "render": "benchmark._run",

@@ -1,94 +1,272 @@
-"""The models that are kept: the leading rows, refitted on all cases, with what they need."""
+"""The models that are kept: rows refitted on all cases, with what it takes to use them."""
 
 from __future__ import annotations
 
-import hashlib
+import json
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import pandas as pd
+
+from benchmark.config import Config
+from benchmark.evaluation import build_board
+from benchmark.evaluation.board import Board
+from benchmark.evaluation.operating_points import operating_point_of
 from benchmark.evaluation.verdict import MASK_NOTES
-from benchmark.experiment import Cell, RunStore, TaskFactory, fit_final
-from cohorts import Cohort
-from features import FeatureBlock
-from models import save_model
+from benchmark.experiment import (
+    Cell,
+    RunStore,
+    TaskFactory,
+    fit_final,
+    predict_cases,
+    write_json,
+    write_parquet,
+)
+from cohorts import BenchmarkError, Cohort, case_format
+from features import (
+    FeatureBlock,
+    FeatureCache,
+    ImageNovelty,
+    describe_images,
+    describe_seen,
+    modality_records,
+)
+from models import MODELS, hash_files, load_model, save_model
 
-__all__ = ["save_leading"]
+__all__ = [
+    "DEVELOPMENT",
+    "DEVELOPMENT_SCHEMA",
+    "MODELS_FOLDER",
+    "FinalModels",
+    "block_settings",
+]
 
 logger = logging.getLogger(__name__)
 
+# Below the run folder: a folder for each model; and what all of them saw.
+MODELS_FOLDER = "models"
+DEVELOPMENT = "development.json"
+DEVELOPMENT_SCHEMA = 1
 
-def save_leading(
-    summary: Mapping[str, Any], store: RunStore, make_task: TaskFactory, cohort: Cohort
-) -> None:
-    """Refit the best classical and the best deep row on all cases and keep them.
+# What a final model says of the cases it was fitted on: no test predictions, as every column
+# but the case says again.
+TRAINING_FIT = "training_fit.parquet"
 
-    The SHA-256 of every file goes into ``run.json``; a refit that fails is recorded there
-    with its reason, and loses nothing else.
+# Settings of a block that may differ where new cases are computed: numbers are the same to what
+# one kind of processor differs from another.
+PLACE = ("device",)
+
+Kept = dict[str, dict[str, Any]]
+
+
+class FinalModels:
+    """Refits rows of a finished run on all cases and keeps them below ``models/``.
 
     Parameters
     ----------
-    summary : mapping
-        Of the finished run.
     store : RunStore
         The run folder.
     make_task : TaskFactory
         Of the same run.
     cohort : Cohort
         The development cohort.
+    config : Config
+        Of the same run.
+    cache : FeatureCache
+        Where the numbers of an image are kept.
     """
-    kept: dict[str, dict[str, Any]] = {}
-    for cell in _leading(summary["rows"]):
-        folder = store.folder / "models" / cell.key
-        about = {"features": cell.features, "model": cell.model}
+
+    def __init__(
+        self,
+        store: RunStore,
+        make_task: TaskFactory,
+        cohort: Cohort,
+        config: Config,
+        cache: FeatureCache,
+    ) -> None:
+        self.store = store
+        self.make_task = make_task
+        self.cohort = cohort
+        self.config = config
+        self.cache = cache
+
+    def save(self, summary: Mapping[str, Any], *, which: Literal["leading", "all"]) -> None:
+        """Keep the best classical and the best deep row, or all that new patients can have.
+
+        The SHA-256 of every file goes into ``run.json``; a refit that fails is recorded there
+        with its reason, and loses nothing else. A model that an earlier start has made is
+        taken over if its files are whole and can be read.
+
+        Parameters
+        ----------
+        summary : mapping
+            Of the finished run.
+        which : {"leading", "all"}
+            Rows that need an expert's masks are passed over: new patients come without.
+        """
+        before: Kept = self.store.read_description().get("models") or {}
+        order = [_final(row) for row in _competing(summary["rows"])]
+        wanted = order if which == "all" else _leading(summary["rows"])
+        kept: Kept = {}
+        for cell in order:
+            sound = self._is_sound(cell, before)
+            if cell not in wanted and not sound:
+                continue
+            kept[cell.key] = before[cell.key] if sound else self._keep(cell)
+            # After each, so that a stop loses none; those of earlier starts come last.
+            self.store.update_description(
+                models=kept | {k: before[k] for k in before if k not in kept}
+            )
+        self.store.update_description(models=kept)
+        if any(about["status"] == "ok" for about in kept.values()):
+            self._save_development()
+
+    @property
+    def _folder(self) -> Path:
+        return self.store.folder / MODELS_FOLDER
+
+    def _is_sound(self, cell: Cell, before: Kept) -> bool:
+        about = before.get(cell.key, {})
+        if about.get("status") != "ok":
+            return False
         try:
-            if not (folder / "model.json").is_file():
-                logger.info("final_model=%s", cell.key)
-                _refit(make_task, cell, folder, cohort)
-            kept[cell.key] = about | {"status": "ok", "files": _hashes(folder)}
+            load_model(self._folder / cell.key, files=about["files"])
+        except BenchmarkError as error:
+            logger.warning("final_model=%s refit=yes reason=%s", cell.key, error)
+            return False
+        return True
+
+    def _keep(self, cell: Cell) -> dict[str, Any]:
+        """Refit a row and return what ``run.json`` says of it."""
+        about = {"features": cell.features, "model": cell.model}
+        folder = self._folder / cell.key
+        try:
+            logger.info("final_model=%s", cell.key)
+            shutil.rmtree(folder, ignore_errors=True)
+            self._refit(cell, folder)
+            return about | {"status": "ok", "files": hash_files(folder)}
         except Exception as error:  # the board is finished; a refit must not take it down
             logger.warning("final_model=%s status=failed error=%s", cell.key, error)
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            kept[cell.key] = about | {"status": "failed", "reason": reason}
-    store.update_description(models=kept)
+            return about | {"status": "failed", "reason": reason}
+
+    def _refit(self, cell: Cell, folder: Path) -> None:
+        task = self.make_task(cell)
+        classifier, tuning = fit_final(task)
+        classes = list(self.cohort.classes)
+        metadata = {
+            "features": cell.features,
+            "model": cell.model,
+            "family": MODELS.get(cell.model).family,
+            "params": dict(tuning.params),
+            "n_cases": len(task.train_rows),
+            # The classifier knows its classes by index alone.
+            "classes": classes,
+            "positive_class": self.cohort.positive_class,
+            "operating_point": self._operating_point(cell),
+            "blocks": [_describe_block(block) for block in self.make_task.blocks[cell.features]],
+        }
+        proba = predict_cases(classifier, task.training.X, n_classes=len(classes))
+        fit = pd.DataFrame(proba, columns=[f"fitted_p_{name}" for name in classes])
+        fit.insert(0, "case", list(self.cohort.cases))
+        folder.mkdir(parents=True, exist_ok=True)
+        write_parquet(folder / TRAINING_FIT, fit)
+        save_model(classifier, folder, metadata=metadata)
+
+    def _operating_point(self, cell: Cell) -> dict[str, Any]:
+        """Return the threshold that the row's out-of-fold predictions support, or why none."""
+        target = self.config.evaluation.target_sensitivity
+        predictions = self._board.rows[cell.features, cell.model]
+        point = operating_point_of(predictions, target_sensitivity=target)
+        reason = ""
+        if point.threshold is None:
+            reason = (
+                f"{point.n_positives} cases of {self.cohort.positive_class} are too few to support "
+                f"a sensitivity of {target:g}"
+            )
+        return asdict(point) | {"reason": reason}
+
+    @cached_property
+    def _board(self) -> Board:
+        return build_board(
+            self.store.read_table("predictions"),
+            self.store.read_table("splits"),
+            classes=list(self.cohort.classes),
+            positive_class=self.cohort.positive_class,
+            # Nothing is resampled here.
+            n_resamples=1,
+            random_state=0,
+        )
+
+    def _save_development(self) -> None:
+        """Write how new cases are read, and what the models saw."""
+        source = self.config.cohort
+        form = case_format(
+            self.cohort, loader=source.name, data=source.data, options=source.options
+        )
+        about = {
+            "schema_version": DEVELOPMENT_SCHEMA,
+            "classes": list(self.cohort.classes),
+            "positive_class": self.cohort.positive_class,
+            "simulation": self.cohort.info.simulation,
+            "format": form.to_dict(),
+            "seen": describe_seen(self.cohort),
+            "novelty": self._novelty(),
+        }
+        folder = self.store.folder
+        write_json(folder / DEVELOPMENT, about)
+        self.store.update_description(development=hash_files(folder, [DEVELOPMENT]))
+
+    def _novelty(self) -> dict[str, Any]:
+        """Describe the images of every modality that a block was made of."""
+        blocks = [block for blocks in self.make_task.blocks.values() for block in blocks]
+        used = {block.schema.modality for block in blocks if block.schema.kind != "tabular"}
+        found = {}
+        for images in self.cohort.images:
+            if images.name not in used:
+                continue
+            values = describe_images(
+                modality_records(images), self.config.imaging, cache=self.cache
+            )
+            owners = [
+                patient
+                for patient, records in zip(self.cohort.patients, images.records, strict=True)
+                for _ in records
+            ]
+            found[images.name] = ImageNovelty.fit(values, owners).to_dict()
+        return found
+
+
+def block_settings(block: FeatureBlock) -> dict[str, Any]:
+    """Return what shaped the numbers of a block, as plain values, the place left out."""
+    plain: dict[str, Any] = json.loads(json.dumps(dict(block.settings)))
+    return {name: value for name, value in plain.items() if name not in PLACE}
+
+
+def _competing(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [
+        row for row in rows if row["family"] != "baseline" and not MASK_NOTES & set(row["notes"])
+    ]
 
 
 def _leading(rows: Sequence[Mapping[str, Any]]) -> list[Cell]:
-    """Pick the first classical and the first deep row; rows come best first.
-
-    Rows that need an expert's masks are passed over: new patients come without.
-    """
-    competing = [
-        row for row in rows if row["family"] != "baseline" and not MASK_NOTES & set(row["notes"])
-    ]
+    """Pick the first classical and the first deep row; rows come best first."""
+    competing = _competing(rows)
     classical = [row for row in competing if row["family"] != "deep"][:1]
     deep = [row for row in competing if row["family"] == "deep"][:1]
-    return [Cell(row["features"], row["model"], -1, -1) for row in (*classical, *deep)]
+    return [_final(row) for row in (*classical, *deep)]
 
 
-def _refit(make_task: TaskFactory, cell: Cell, folder: Path, cohort: Cohort) -> None:
-    task = make_task(cell)
-    classifier, tuning = fit_final(task)
-    metadata = {
-        "features": cell.features,
-        "model": cell.model,
-        "params": dict(tuning.params),
-        "n_cases": len(task.train_rows),
-        # The classifier knows its classes by index alone.
-        "classes": list(cohort.classes),
-        "positive_class": cohort.positive_class,
-        "blocks": [_describe_block(block) for block in make_task.blocks[cell.features]],
-    }
-    save_model(classifier, folder, metadata=metadata)
+def _final(row: Mapping[str, Any]) -> Cell:
+    return Cell(row["features"], row["model"], -1, -1)
 
 
 def _describe_block(block: FeatureBlock) -> dict[str, Any]:
     """Say what it takes to make the same columns of new patients."""
-    return asdict(block.schema) | {"options": dict(block.options)}
-
-
-def _hashes(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    about = asdict(block.schema) | {"options": dict(block.options)}
+    return about | {"settings": block_settings(block)}

@@ -12,7 +12,14 @@ from typing import Any
 import pandas as pd
 
 from benchmark._examples import example_images
-from benchmark._final_models import save_leading
+from benchmark._external import (
+    ExternalCohort,
+    check_folders,
+    load_external,
+    predict_external,
+)
+from benchmark._external_boards import read_boards, write_boards
+from benchmark._final_models import FinalModels
 from benchmark._seen_patients import check_weights
 from benchmark.config import Config
 from benchmark.evaluation import NO_EXAMPLES, RunRecord, build_board, score_table, summarise
@@ -76,6 +83,8 @@ class Preparation:
         Cells and skipped rows.
     costs : mapping of Cell to float
         Expected seconds of each cell on one core.
+    external : tuple of ExternalCohort
+        Cohorts that are only predicted.
     """
 
     config: Config
@@ -83,6 +92,7 @@ class Preparation:
     splits: tuple[Split, ...]
     plan: Plan
     costs: Mapping[Cell, float]
+    external: tuple[ExternalCohort, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -144,7 +154,7 @@ def prepare(config: Config) -> Preparation:
         MODELS.get(name).check(config.model_settings)
     sets = {one.name: one for one in plan.sets}
     costs = {cell: estimate_s(cohort, config, cell, sets[cell.features]) for cell in plan.cells}
-    return Preparation(config, cohort, splits, plan, costs)
+    return Preparation(config, cohort, splits, plan, costs, load_external(config, cohort, plan))
 
 
 def run(
@@ -184,6 +194,7 @@ def run(
     folder = Path(out) if out is not None else default_folder(ready.config)
     store = RunStore(folder)
     store.check(ready.config, ready.cohort, ready.plan)
+    check_folders(ready.external, store)
     started = time.perf_counter()
     cache = FeatureCache(default_cache_dir() if use_cache else None)
     make_task = _extract(ready, cache, store, progress=progress)
@@ -196,12 +207,25 @@ def run(
         progress=progress,
     )
     store.write_tables(ready.plan, results, ready.cohort, ready.splits)
+    if ready.external:
+        predict_external(
+            ready.external,
+            make_task,
+            ready.plan,
+            results,
+            store,
+            cache=cache,
+            n_jobs=n_jobs or default_jobs(),
+            progress=progress,
+        )
     _add_wall_time(store, time.perf_counter() - started)
     summary = render(folder)
-    if ready.config.final_models == "leading":
-        save_leading(summary, store, make_task, ready.cohort)
+    which = ready.config.final_models
+    if which != "none":
+        final = FinalModels(store, make_task, ready.cohort, ready.config, cache)
+        final.save(summary, which=which)
     if all(result.status == "ok" for result in results.values()):
-        # A refit can need networks of its own.
+        # Refits can need networks of their own.
         store.discard_work()
     return Run(folder)
 
@@ -244,8 +268,11 @@ def render(folder: str | Path) -> dict[str, Any]:
         board=board,
         inner=store.read_table("inner_predictions"),
         examples=store.read_examples() or NO_EXAMPLES,
+        variants=store.read_variants(),
+        external=(external := read_boards(store, board)),
     )
     summary = summarise(record)
+    write_boards(store, external, summary["external"])
     write_parquet(store.folder / "scores.parquet", scores)
     write_json(store.folder / "leaderboard.json", summary)
     csv = leaderboard_table(summary).to_csv(index=False).encode("utf-8")
@@ -274,6 +301,7 @@ def _extract(
         progress=progress,
     )
     store.begin(ready.config, ready.cohort, ready.plan, blocks)
+    store.update_description(external=[_about(one) for one in ready.external])
     write_json(store.folder / "examples.json", _examples(ready, blocks))
     return TaskFactory(
         ready.config,
@@ -284,6 +312,11 @@ def _extract(
         lambda cell: store.study_place(cell, ready.config),
         memory=store.networks,
     )
+
+
+def _about(external: ExternalCohort) -> dict[str, Any]:
+    """Return what ``run.json`` says of an external cohort; its own folder has the rest."""
+    return {key: external.description[key] for key in ("key", "title", "n_cases", "fingerprint")}
 
 
 def _examples(ready: Preparation, blocks: Mapping[str, FeatureBlock]) -> dict[str, Any]:

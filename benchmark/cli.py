@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="render again from what is stored")
     report.add_argument("run", metavar="RUN", help="a run folder")
     report.set_defaults(command=_report)
+    _add_predict(commands)
     _add_cache(commands)
     listing = commands.add_parser("list", help="what there is to choose from")
     listing.add_argument("what", choices=LISTINGS)
@@ -126,6 +127,21 @@ def _add_run(commands: Any) -> None:
     add("--dry-run", action="store_true", help="print the plan and its expected cost, and stop")
     add("--verbose", action="store_true", help="log what happens")
     parser.set_defaults(command=_run)
+
+
+def _add_predict(commands: Any) -> None:
+    parser = commands.add_parser(
+        "predict", help="predict new cases with a model that a run has kept"
+    )
+    add = parser.add_argument
+    add("run", metavar="RUN", help="a run folder")
+    add("--features", metavar="NAME", help="feature set of the model (default: of the best one)")
+    add("--model", metavar="NAME", help="which model (default: the best one)")
+    add("--manifest", metavar="TABLE", help="the cases: CSV, Parquet or XLSX, one row per case")
+    add("--out", metavar="CSV", help="where the predictions go")
+    add("--template", metavar="CSV", help="write an empty table with the right header, and stop")
+    add("--no-cache", action="store_true", help="compute every image feature anew")
+    parser.set_defaults(command=_predict)
 
 
 def _add_cache(commands: Any) -> None:
@@ -194,15 +210,20 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _announce(ready: Preparation) -> None:
+    from benchmark._external_text import announced
+
     cohort = ready.cohort
     counts = ", ".join(f"{count} {name}" for name, count in cohort.class_counts().items())
     known = f" of {cohort.n_patients} patients" if cohort.info.patients_known else ""
     print(f"{cohort.info.title}: {cohort.n_cases} cases{known} ({counts})")
     for note in cohort.notes:
         print(f"  {'WARNING' if note.severity == 'warning' else 'note'}: {note.text}")
+    for external in ready.external:
+        print("\n".join(announced(external)))
 
 
 def _print_plan(ready: Preparation, n_jobs: int) -> None:
+    from benchmark._external_text import planned
     from benchmark._run import (
         extraction_estimate_s,
         finetuning_estimate_s,
@@ -230,11 +251,14 @@ def _print_plan(ready: Preparation, n_jobs: int) -> None:
         f"job(s), plus up to {duration(extraction_estimate_s(ready))} for image features, less "
         "what the cache holds. A rough guess: machines differ by a factor."
     )
+    for external in ready.external:
+        print("\n".join(planned(external, ready.plan.sets)))
 
 
 def _print_board(folder: Path) -> int:
     import json
 
+    from benchmark._external_text import scored
     from benchmark._text_tables import aligned
     from reports import estimate, interval
 
@@ -267,11 +291,14 @@ def _print_board(folder: Path) -> int:
         print(f"\n{verdict['question']} {verdict['label']}")
         for sentence in (verdict["sentence"], *verdict["caveats"]):
             print(textwrap.fill(sentence, WIDTH, initial_indent="  ", subsequent_indent="  "))
+    for external in summary["external"]:
+        print("\n" + "\n".join(scored(external, titles, width=WIDTH)))
     print()
     for note in summary["notes"]:
         if note["severity"] == "warning":
             print(textwrap.fill(f"WARNING: {note['text']}", WIDTH, subsequent_indent="  "))
-    failed = [row for row in summary["unscored"] if row["status"] == "failed"]
+    unscored = [*summary["unscored"], *(r for e in summary["external"] for r in e["unscored"])]
+    failed = [row for row in unscored if row["status"] == "failed"]
     for row in summary["unscored"]:
         print(f"{row['status']}: {row['model']} on {row['features']}: {row['reason']}")
     print(f"\nPage: {folder / 'leaderboard.html'}")
@@ -283,6 +310,30 @@ def _report(arguments: argparse.Namespace) -> int:
 
     render(arguments.run)
     return _print_board(Path(arguments.run))
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from benchmark._prediction import load
+    from benchmark._prediction_report import report_lines, write_answer, write_template
+    from cohorts import BenchmarkError
+
+    predictor = load(arguments.run, use_cache=not arguments.no_cache)
+    if arguments.template:
+        print(write_template(predictor, Path(arguments.template)))
+        return EXIT_OK
+    if not arguments.manifest or not arguments.out:
+        raise BenchmarkError(
+            "benchmark predict needs the cases and a place for the answer: --manifest TABLE --out "
+            "CSV. For an empty table to fill in: --template CSV"
+        )
+    manifest, out = Path(arguments.manifest), Path(arguments.out)
+    point = predictor.operating_point(arguments.features, arguments.model)
+    cases = predictor.read(manifest)
+    answer = predictor.predict(cases, features=arguments.features, model=arguments.model)
+    write_answer(answer, out, manifest=manifest)
+    for line in report_lines(point, cases, answer, out):
+        print(textwrap.fill(line, WIDTH, subsequent_indent="  "))
+    return EXIT_OK if answer["predicted"].ne("").all() else EXIT_FAILED
 
 
 def _cache(arguments: argparse.Namespace) -> int:

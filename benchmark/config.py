@@ -23,6 +23,7 @@ __all__ = [
     "CohortConfig",
     "Config",
     "EvaluationConfig",
+    "ExternalConfig",
     "InnerConfig",
     "OuterConfig",
     "load_config",
@@ -36,6 +37,9 @@ PATHS = (
     ("feature_options", "embedding", "weights"),
     ("model_settings", "networks", "weights"),
 )
+
+# A label is the name of a folder as well.
+LABEL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -71,6 +75,48 @@ class CohortConfig:
     data: str | None = None
     positive_class: Annotated[str | None, BeforeValidator(_quoted)] = None
     options: dict[str, Any] = Field(default_factory=dict)
+
+
+def _as_written(value: Any) -> Any:
+    """Read classes that are numbers, such as 0 and 1, as the text that loaders make of them."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _quoted(value)
+
+
+ClassName = Annotated[str, BeforeValidator(_as_written)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class ExternalConfig:
+    """Patients who are only predicted: never trained, tuned or chosen a threshold on.
+
+    Attributes
+    ----------
+    name : str
+        A loader: see ``benchmark list cohorts``.
+    data : str or None
+        File or folder to read; relative to the config file.
+    options : mapping
+        The loader's options.
+    classes : mapping of str to (str or None)
+        Class of this cohort -> class of the development cohort, or null to leave its cases
+        out. Classes of the same name need no entry.
+    label : str or None
+        What the cohort is called in the run folder; by default the loader's name.
+    title : str or None
+        A readable name; by default the loader's.
+    """
+
+    name: str
+    data: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    classes: dict[ClassName, ClassName | None] = Field(default_factory=dict)
+    label: Annotated[str, Field(pattern=LABEL_PATTERN)] | None = None
+    title: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Name of the cohort's folder below ``external/``."""
+        return self.label or self.name
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -142,6 +188,8 @@ class Config:
     ----------
     cohort : CohortConfig
         Which patients.
+    external : tuple of ExternalConfig
+        Cohorts that are only predicted.
     preset : str
         Where the numbers below come from unless they are given.
     features, models : tuple of str or None
@@ -162,13 +210,15 @@ class Config:
     show_images : bool or None
         Whether the page shows an example image of each class; where None, if the images are
         published or simulated.
-    final_models : {"leading", "none"}
-        Whether the best classical and the best deep row are refitted on all cases and kept.
+    final_models : {"leading", "all", "none"}
+        Which rows are refitted on all cases and kept for new ones: the best classical and the
+        best deep row, all that are complete and need no mask, or none.
     seed : int
         Seed of everything.
     """
 
     cohort: CohortConfig = Field(default_factory=CohortConfig)
+    external: tuple[ExternalConfig, ...] = ()
     preset: str = "quick"
     features: tuple[str, ...] | None = None
     models: tuple[str, ...] | None = None
@@ -180,7 +230,7 @@ class Config:
     inner: InnerConfig = Field(default_factory=InnerConfig)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     show_images: bool | None = None
-    final_models: Literal["leading", "none"] = "leading"
+    final_models: Literal["leading", "all", "none"] = "leading"
     seed: Annotated[int, Field(ge=0)] = 0
 
     def to_dict(self) -> dict[str, Any]:
@@ -189,6 +239,7 @@ class Config:
         plain["inner"]["storage"] = _without_password(self.inner.storage)
         for key in ("features", "models"):
             plain[key] = None if plain[key] is None else list(plain[key])
+        plain["external"] = list(plain["external"])
         return plain
 
     def to_yaml(self) -> str:
@@ -227,7 +278,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "standard": {
         "outer": {"n_splits": 5, "n_repeats": 1},
-        "inner": {"n_splits": 3, "n_trials": 20, "n_trials_expensive": 1},
+        "inner": {"n_splits": 3, "n_trials": 30, "n_trials_expensive": 1},
         "model_settings": {
             "networks": {"image_size": 160, "warmup_epochs": 30, "finetune_epochs": 6}
         },
@@ -318,11 +369,18 @@ def _anchor_paths(values: dict[str, Any], path: Path) -> None:
         section: Any = values
         for name in sections:
             section = section.get(name) if isinstance(section, dict) else None
-        value = section.get(key) if isinstance(section, dict) else None
-        if not isinstance(value, str) or value in NAMED_WEIGHTS:
-            continue
-        if not Path(value).expanduser().is_absolute():
-            section[key] = os.path.relpath(path.parent / value)
+        _anchor(section, key, path)
+    external = values.get("external")
+    for entry in external if isinstance(external, list) else ():
+        _anchor(entry, "data", path)
+
+
+def _anchor(section: Any, key: str, path: Path) -> None:
+    value = section.get(key) if isinstance(section, dict) else None
+    if not isinstance(value, str) or value in NAMED_WEIGHTS:
+        return
+    if not Path(value).expanduser().is_absolute():
+        section[key] = os.path.relpath(path.parent / value)
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -346,6 +404,7 @@ def _holds(values: Mapping[str, Any], keys: Sequence[str]) -> bool:
 
 def _check_names(config: Config, where: Callable[..., str]) -> None:
     COHORTS.get(config.cohort.name, where=where("cohort", "name"))
+    _check_external(config, where("external"))
     for name in config.models or ():
         MODELS.get(name, where=where("models"))
     for name, options in config.feature_options.items():
@@ -360,3 +419,22 @@ def _check_names(config: Config, where: Callable[..., str]) -> None:
             where=where("evaluation", "primary"),
             hint="See: benchmark list metrics",
         )
+
+
+def _check_external(config: Config, where: str) -> None:
+    """Check that loaders are known and that every cohort has a name of its own."""
+    seen: set[str] = set()
+    for entry in config.external:
+        loader = COHORTS.get(entry.name, where=f"{where}, under external")
+        if loader.needs_data and entry.data is None:
+            raise BenchmarkError(
+                f"{where}: the external cohort {entry.key!r} is read from disk; give its path as "
+                "data: beside its name."
+            )
+        # Some file systems do not tell upper from lower case.
+        if entry.key.lower() in seen:
+            raise BenchmarkError(
+                f"{where}: two external cohorts are called {entry.key!r}. Give each a label: of "
+                "its own."
+            )
+        seen.add(entry.key.lower())

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cohorts._errors import BenchmarkError, unknown_name
 
 __all__ = [
+    "UNLABELLED",
     "Cohort",
     "CohortInfo",
     "Column",
@@ -29,6 +30,9 @@ __all__ = [
 Simulation = Literal["real", "semi-simulated", "simulated"]
 
 DEFAULT_POSITIVE_CLASS = "malignant"
+
+# The label of a case whose class nobody has told: new patients, who are only predicted.
+UNLABELLED = -1
 
 # Between the block and the column in the name of a feature.
 BLOCK_SEPARATOR = "__"
@@ -241,7 +245,8 @@ class Cohort:
     classes : tuple of str
         Class names in the order of the probability columns.
     labels : ndarray of shape (n_cases,), int
-        Index into `classes`.
+        Index into `classes`; `UNLABELLED` for a case that is only predicted. A loader's cohort
+        has none of these.
     positive_class : str
         The class whose miss costs most.
     images : tuple of ImageModality
@@ -296,8 +301,9 @@ class Cohort:
         return (*(one.name for one in self.images), *(one.name for one in self.tables))
 
     def class_counts(self) -> dict[str, int]:
-        """Return the number of cases in each class."""
-        counts = np.bincount(self.labels, minlength=len(self.classes))
+        """Return the number of cases in each class; unlabelled ones count nowhere."""
+        known = self.labels[self.labels != UNLABELLED]
+        counts = np.bincount(known, minlength=len(self.classes))
         return dict(zip(self.classes, counts.tolist(), strict=True))
 
     def patients_per_class(self) -> dict[str, int]:
@@ -397,7 +403,7 @@ class Cohort:
         BenchmarkError
             Naming the class that is empty, the only one, or the unknown positive one.
         """
-        counts = np.bincount(self.labels, minlength=len(self.classes))
+        counts = self.class_counts().values()
         empty = [name for name, count in zip(self.classes, counts, strict=False) if count == 0]
         if empty:
             raise BenchmarkError(

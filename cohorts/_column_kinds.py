@@ -170,7 +170,12 @@ def infer_kind(cells: pd.Series[Any], *, decimal_comma: bool = False) -> ColumnK
 
 
 def convert_cells(
-    cells: pd.Series[Any], column: Column, *, decimal_comma: bool = False, where: str = ""
+    cells: pd.Series[Any],
+    column: Column,
+    *,
+    decimal_comma: bool = False,
+    where: str = "",
+    keep_unknown: bool = False,
 ) -> pd.Series[Any]:
     """Encode a column as `ColumnKind` says.
 
@@ -184,6 +189,8 @@ def convert_cells(
         Whether numbers in text are written like ``1,5``.
     where : str, default=""
         The table, for the message.
+    keep_unknown : bool, default=False
+        Leave a level that is not in the order of an ordinal column as it is.
 
     Returns
     -------
@@ -199,7 +206,7 @@ def convert_cells(
     if column.kind in (ColumnKind.NUMERIC, ColumnKind.BOOLEAN):
         return _as_numbers(cells, column, decimal_comma, where)
     if column.kind is ColumnKind.ORDINAL:
-        return _as_levels(cells, column, where)
+        return _as_levels(cells, column, where, keep_unknown=keep_unknown)
     texts = [cell if pd.isna(cell) else _written(cell, column) for cell in cells]
     return pd.Series(texts, index=cells.index, dtype=object)
 
@@ -219,14 +226,16 @@ def _as_numbers(
     return cells.index.to_series().map(values).astype(np.float64)
 
 
-def _as_levels(cells: pd.Series[Any], column: Column, where: str) -> pd.Series[Any]:
+def _as_levels(
+    cells: pd.Series[Any], column: Column, where: str, *, keep_unknown: bool
+) -> pd.Series[Any]:
     texts = cells.map(as_text, na_action="ignore").astype(object)
     if all(level.isdigit() for level in column.order):
         # A column of whole numbers with an empty cell is often written as 1.0, 2.0 and so on.
         numbers = texts.map(parse_number, na_action="ignore")
         texts = numbers.map(as_text, na_action="ignore").where(numbers.notna(), texts)
     outside = texts[texts.notna() & ~texts.isin(column.order)]
-    if len(outside):
+    if len(outside) and not keep_unknown:
         more = f", and {len(outside) - 1} other row(s) likewise" if len(outside) > 1 else ""
         raise BenchmarkError(
             f"{_place(column, where)} is declared ordinal, but row {outside.index[0]} holds "
@@ -238,6 +247,8 @@ def _as_levels(cells: pd.Series[Any], column: Column, where: str) -> pd.Series[A
 
 def _truth(cell: Any) -> float | None:
     word = as_text(cell).casefold()
+    # A column of 0 and 1 with an empty cell is often written as 0.0 and 1.0.
+    word = {"1.0": "1", "0.0": "0"}.get(word, word)
     return 1.0 if word in TRUE_WORDS else 0.0 if word in FALSE_WORDS else None
 
 

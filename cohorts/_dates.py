@@ -12,7 +12,7 @@ import pandas as pd
 
 from cohorts._errors import BenchmarkError
 
-__all__ = ["UNITS", "intervals", "is_date_format", "parse_iso", "read_dates"]
+__all__ = ["UNITS", "intervals", "is_date_format", "parse_iso", "read_dates", "slash_order"]
 
 # Days in one unit; a year is the mean one of the Julian calendar.
 UNITS = {"years": 365.25, "days": 1.0}
@@ -49,7 +49,12 @@ def parse_iso(text: str) -> dt.date | None:
 
 
 def read_dates(
-    cells: pd.Series[Any], *, name: str, form: str | None = None, where: str = ""
+    cells: pd.Series[Any],
+    *,
+    name: str,
+    form: str | None = None,
+    slashed: str | None = None,
+    where: str = "",
 ) -> pd.Series[Any]:
     """Return the day in each cell.
 
@@ -63,6 +68,8 @@ def read_dates(
     form : str, optional
         A `strptime` format. Without it, text such as ``03/04/2024`` is read only where
         another row of the column shows which number is the day.
+    slashed : {"dmy", "mdy"}, optional
+        What other rows of the column have shown, where these are not all.
     where : str, default=""
         The table, for the message.
 
@@ -82,7 +89,7 @@ def read_dates(
     >>> [day.isoformat() for day in read_dates(cells, name="exam")]
     ['2024-02-01', '2024-03-01']
     """
-    reader = _reader(cells, name, form, where)
+    reader = _reader(cells, name, form, slashed, where)
     days = {row: _day(cell, reader) for row, cell in cells.dropna().items()}
     unread: list[Any] = [row for row, day in days.items() if day is None]
     if unread:
@@ -97,7 +104,13 @@ def read_dates(
 
 
 def intervals(
-    dates: pd.Series[Any], since: pd.Series[Any], *, name: str, unit: str, where: str = ""
+    dates: pd.Series[Any],
+    since: pd.Series[Any],
+    *,
+    name: str,
+    unit: str,
+    backwards: bool | None = None,
+    where: str = "",
 ) -> tuple[pd.Series[float], bool]:
     """Return the time between two columns of days.
 
@@ -109,6 +122,8 @@ def intervals(
         Of the column with `dates`, for the message.
     unit : {"years", "days"}
         Of the result.
+    backwards : bool, optional
+        Whether `dates` are the earlier end; by default what most rows say.
     where : str, default=""
         The table, for the message.
 
@@ -131,7 +146,8 @@ def intervals(
         index=dates.index,
         dtype=np.float64,
     )
-    backwards = bool((days < 0).sum() > (days > 0).sum())
+    if backwards is None:
+        backwards = bool((days < 0).sum() > (days > 0).sum())
     days = -days + 0.0 if backwards else days
     _refuse(days, days < 0, dates, since, f"{_place(name, where)} runs against the other rows")
     absurd = days.abs() > MOST_YEARS * UNITS["years"]
@@ -167,10 +183,12 @@ def _day(cell: Any, reader: Reader) -> dt.date | None:
     return reader(str(cell).strip())
 
 
-def _reader(cells: pd.Series[Any], name: str, form: str | None, where: str) -> Reader:
+def _reader(
+    cells: pd.Series[Any], name: str, form: str | None, slashed: str | None, where: str
+) -> Reader:
     if form is not None:
         return lambda text: _strptime(text, form)
-    slashed = _slash_order(cells, name, where)
+    slashed = slashed or slash_order(cells, name=name, where=where)
 
     def read(text: str) -> dt.date | None:
         found = parse_iso(text) or _matched(DOTTED, text, "dmy")
@@ -179,8 +197,23 @@ def _reader(cells: pd.Series[Any], name: str, form: str | None, where: str) -> R
     return read
 
 
-def _slash_order(cells: pd.Series[Any], name: str, where: str) -> str | None:
-    """Return ``dmy`` or ``mdy`` where the column shows it; None if it has no such dates."""
+def slash_order(cells: pd.Series[Any], *, name: str, where: str = "") -> str | None:
+    """Return ``dmy`` or ``mdy`` where the column shows it; None if it has no such dates.
+
+    Parameters
+    ----------
+    cells : Series of object
+        As for `read_dates`.
+    name : str
+        Of the column, for the message.
+    where : str, default=""
+        The table, for the message.
+
+    Raises
+    ------
+    BenchmarkError
+        If there are dates between slashes that could be read either way.
+    """
     texts = {row: cell.strip() for row, cell in cells.items() if isinstance(cell, str)}
     found = {row: match for row, text in texts.items() if (match := SLASHED.fullmatch(text))}
     if not found:

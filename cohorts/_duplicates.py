@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["duplicate_groups"]
+from cohorts._image_files import open_image
+
+__all__ = ["duplicate_groups", "nearly_equal"]
 
 # At this size speckle is averaged out and anatomy is not. On BUSI, pairs that correlate at 0.90
 # or more have the same label nine times in ten, those at 0.85 to 0.90 as often as any two
@@ -41,10 +42,27 @@ def duplicate_groups(paths: Sequence[Path]) -> NDArray[np.intp]:
     return np.asarray(groups, dtype=np.intp)
 
 
+def nearly_equal(paths: Sequence[Path], others: Sequence[Path]) -> NDArray[np.bool_]:
+    """Return which images are (nearly) equal to one of the others.
+
+    Parameters
+    ----------
+    paths, others : sequence of Path
+        Readable image files.
+
+    Returns
+    -------
+    ndarray of shape (n_paths,), bool
+        Whether some thumbnail of `others` correlates with the image's at 0.90 or more.
+    """
+    known = np.stack([_thumbnail(path) for path in others])
+    return np.asarray([(known @ _thumbnail(path) >= MIN_CORRELATION).any() for path in paths])
+
+
 def _thumbnail(path: Path) -> NDArray[np.float64]:
     """Grey values of zero mean and unit length, so that a product is a correlation."""
-    with Image.open(path) as stored:
-        small = stored.convert("RGB").convert("L").resize((THUMBNAIL_PX, THUMBNAIL_PX))
+    stored, _ = open_image(path)
+    small = stored.convert("RGB").convert("L").resize((THUMBNAIL_PX, THUMBNAIL_PX))
     values = np.asarray(small, dtype=np.float64).ravel()
     values -= values.mean()
     length = np.linalg.norm(values)

@@ -11,19 +11,26 @@ from cohorts._column_kinds import as_text
 from cohorts._errors import BenchmarkError
 from cohorts._loading import CohortLoader, register_cohort
 from cohorts._manifest_columns import build_modality, check_disjoint, choose_columns
-from cohorts._manifest_dates import check_references, with_references
+from cohorts._manifest_dates import (
+    DateReading,
+    check_references,
+    decide_reading,
+    with_references,
+)
 from cohorts._manifest_images import image_columns, list_images, read_images
 from cohorts._manifest_joins import case_ids, match_cases, onto_cases, read_joined, read_recorded
 from cohorts._manifest_labels import choose_positive, read_labels
-from cohorts._manifest_options import ManifestOptions
+from cohorts._manifest_options import ColumnOptions, ManifestOptions
 from cohorts._read_tables import RecordedTable, name_some, unknown_column
 
-__all__: list[str] = []
+__all__ = ["date_readings"]
 
 # The modality of columns without another role; the second where the first is taken.
 DEFAULT_MODALITIES = ("clinical", "other")
 
 UNKNOWN_SITE = "not recorded"
+
+Part = tuple[RecordedTable, list[str], tuple[str, ...]]
 
 
 @register_cohort("manifest")
@@ -172,13 +179,7 @@ def _tables(
     sources: Sources, options: ManifestOptions, cases: tuple[str, ...]
 ) -> tuple[tuple[TabularModality, ...], tuple[Note, ...]]:
     """Choose, convert and join the columns of every tabular modality."""
-    chosen, notes = _main_columns(sources.main, options)
-    parts = {name: (sources.main, columns, cases) for name, columns in chosen.items()}
-    for name, (whole, case) in sources.joined.items():
-        table, note = match_cases(name, whole, case, cases)
-        columns, column_notes = _joined_columns(name, table, case, options)
-        parts[name] = (table, columns, case_ids(table, case))
-        notes += [note, *column_notes]
+    parts, notes = _parts(sources, options, cases)
     check_disjoint({name: columns for name, (_, columns, _) in parts.items()})
     modalities = []
     for name, (table, columns, ids) in parts.items():
@@ -190,6 +191,50 @@ def _tables(
         if built is not None:
             modalities.append(onto_cases(built, ids, cases))
     return tuple(modalities), tuple(notes)
+
+
+def date_readings(data: Path, options: ManifestOptions) -> dict[str, DateReading]:
+    """Return what the rows of a manifest have shown of its columns of dates.
+
+    Parameters
+    ----------
+    data : Path
+        The table that a cohort was loaded from.
+    options : ManifestOptions
+        Of the same cohort.
+
+    Returns
+    -------
+    dict of str to DateReading
+        Column -> how it was read, so that new cases are read so too.
+    """
+    if not any(one.kind == "date" for one in options.columns.values()):
+        return {}
+    sources = _read_sources(data, options)
+    cases = case_ids(sources.main, options.case)
+    readings = {}
+    for table, columns, ids in _parts(sources, options, cases)[0].values():
+        references = with_references(table, ids, sources.main, cases, options.columns)
+        for name in columns:
+            if options.columns.get(name, ColumnOptions()).kind == "date":
+                readings[name] = decide_reading(name, table, references, options.columns)
+    return readings
+
+
+def _parts(
+    sources: Sources, options: ManifestOptions, cases: tuple[str, ...]
+) -> tuple[dict[str, Part], list[Note]]:
+    """Modality -> its table, its columns there, and the case of each row."""
+    chosen, notes = _main_columns(sources.main, options)
+    parts: dict[str, Part] = {
+        name: (sources.main, columns, cases) for name, columns in chosen.items()
+    }
+    for name, (whole, case) in sources.joined.items():
+        table, note = match_cases(name, whole, case, cases)
+        columns, column_notes = _joined_columns(name, table, case, options)
+        parts[name] = (table, columns, case_ids(table, case))
+        notes += [note, *column_notes]
+    return parts, notes
 
 
 def _main_columns(

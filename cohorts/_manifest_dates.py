@@ -4,17 +4,45 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from cohorts._cohort import Column, ColumnKind, Note
-from cohorts._dates import intervals, parse_iso, read_dates
+from cohorts._dates import intervals, parse_iso, read_dates, slash_order
 from cohorts._errors import BenchmarkError
 from cohorts._manifest_options import ColumnOptions, ManifestOptions
 from cohorts._read_tables import RecordedTable, unknown_column
 
-__all__ = ["check_references", "interval_column", "lost_intervals", "with_references"]
+__all__ = [
+    "DateReading",
+    "check_references",
+    "decide_reading",
+    "interval_column",
+    "lost_intervals",
+    "with_references",
+]
+
+
+@dataclass(frozen=True)
+class DateReading:
+    """What the rows of a column of dates have shown, so that a single row is read as they were.
+
+    Attributes
+    ----------
+    backwards : bool
+        Whether the dates are the earlier end of the interval.
+    slashed, since_slashed : {"dmy", "mdy"} or None
+        How dates between slashes are written, here and in the reference.
+    since_is_column : bool
+        Whether the other end is a column, and not one date for all rows.
+    """
+
+    backwards: bool | None = None
+    slashed: str | None = None
+    since_slashed: str | None = None
+    since_is_column: bool = False
 
 
 def check_references(options: ManifestOptions, known: Sequence[str], *, where: str) -> None:
@@ -83,11 +111,33 @@ def with_references(
     return pd.concat([table.frame, borrowed], axis=1)
 
 
+def decide_reading(
+    name: str,
+    table: RecordedTable,
+    references: pd.DataFrame,
+    declared: Mapping[str, ColumnOptions],
+) -> DateReading:
+    """Return how the rows of a column of dates are read; parameters as of `interval_column`."""
+    wanted, where = declared[name], table.path.name
+    since = str(wanted.since)
+    slashed = None if wanted.format else slash_order(table.frame[name], name=name, where=where)
+    form = declared.get(since, ColumnOptions()).format
+    of_since = None
+    if since in references.columns and form is None:
+        of_since = slash_order(references[since], name=since, where=where)
+    dates, others = _ends(name, table, references, declared, DateReading())
+    unit = wanted.unit or "years"
+    _, backwards = intervals(dates, others, name=name, unit=unit, where=where)
+    return DateReading(backwards, slashed, of_since, since in references.columns)
+
+
 def interval_column(
     name: str,
     table: RecordedTable,
     references: pd.DataFrame,
     declared: Mapping[str, ColumnOptions],
+    *,
+    reading: DateReading | None = None,
 ) -> tuple[Column, pd.Series[float]]:
     """Turn a column of dates into the time between each and its reference.
 
@@ -101,6 +151,8 @@ def interval_column(
         As `with_references` returns it.
     declared : mapping of str to ColumnOptions
         Column -> what is declared of it; of the reference, its format.
+    reading : DateReading, optional
+        What other rows have shown; by default these rows decide.
 
     Returns
     -------
@@ -114,15 +166,12 @@ def interval_column(
     BenchmarkError
         If a cell is no date, or an interval is negative or absurd.
     """
-    wanted = declared[name]
+    wanted, reading = declared[name], reading or DateReading()
     where, since, unit = table.path.name, str(wanted.since), wanted.unit or "years"
-    dates = read_dates(table.frame[name], name=name, form=wanted.format, where=where)
-    if since in references.columns:
-        form = declared.get(since, ColumnOptions()).format
-        others = read_dates(references[since], name=since, form=form, where=where)
-    else:
-        others = _fixed(since, name, dates, where)
-    length, backwards = intervals(dates, others, name=name, unit=unit, where=where)
+    dates, others = _ends(name, table, references, declared, reading)
+    length, backwards = intervals(
+        dates, others, name=name, unit=unit, backwards=reading.backwards, where=where
+    )
     ends = (name, since) if backwards else (since, name)
     counted = f"{unit} from {ends[0]} to {ends[1]}"
     said = f"{wanted.description} ({counted})" if wanted.description else counted
@@ -158,6 +207,31 @@ def lost_intervals(
         "too good."
     )
     return Note("missing-references", "warning", text)
+
+
+def _ends(
+    name: str,
+    table: RecordedTable,
+    references: pd.DataFrame,
+    declared: Mapping[str, ColumnOptions],
+    reading: DateReading,
+) -> tuple[pd.Series[Any], pd.Series[Any]]:
+    """Read both ends of the interval."""
+    wanted, where = declared[name], table.path.name
+    since = str(wanted.since)
+    dates = read_dates(
+        table.frame[name], name=name, form=wanted.format, slashed=reading.slashed, where=where
+    )
+    if since not in references.columns:
+        return dates, _fixed(since, name, dates, where)
+    others = read_dates(
+        references[since],
+        name=since,
+        form=declared.get(since, ColumnOptions()).format,
+        slashed=reading.since_slashed,
+        where=where,
+    )
+    return dates, others
 
 
 def _fixed(since: str, name: str, dates: pd.Series[Any], where: str) -> pd.Series[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from cohorts._image_files import read_image_record
 from cohorts._manifest_options import ImageOptions
 from cohorts._read_tables import RecordedTable
 
-__all__ = ["image_columns", "list_images", "read_images"]
+__all__ = ["image_columns", "image_root", "list_images", "read_images", "read_row"]
 
 PATH_SEPARATOR = ";"
 
@@ -63,15 +63,35 @@ def list_images(
         paired, or a spacing is no positive number.
     """
     _check_pairs(name, options)
+    root = image_root(name, options, table)
+    listed = tuple(_row_images(row, options, table, root) for row in table.frame.index)
+    _check_files(name, listed, root)
+    return listed
+
+
+def image_root(name: str, options: ImageOptions, table: RecordedTable) -> Path:
+    """Return the folder that the paths of a modality are relative to.
+
+    Raises
+    ------
+    BenchmarkError
+        If there is no such folder.
+    """
     root = table.path.parent / Path(options.root).expanduser()
     if not root.is_dir():
         raise BenchmarkError(
             f"The folder {str(root)!r} of the {name} images does not exist. Set root under "
             f"images.{name} relative to the folder of {table.path.name}."
         )
-    listed = tuple(_row_images(row, options, table, root) for row in table.frame.index)
-    _check_files(name, listed, root)
-    return listed
+    return root
+
+
+def read_row(
+    name: str, options: ImageOptions, table: RecordedTable, row: int
+) -> tuple[ImageRecord, ...]:
+    """Find and open the images of one row alone; as `list_images` and `read_images` do for all."""
+    alone = replace(table, frame=table.frame.loc[[row]])
+    return tuple(_record(image) for image in list_images(name, options, alone)[0])
 
 
 def read_images(
@@ -192,6 +212,12 @@ def _check_files(name: str, listed: Iterable[Sequence[ListedImage]], root: Path)
         for path in (image.path, *image.masks)
     ]
     missing = [(row, path) for row, path in files if not path.is_file()]
+    if len(missing) == len(files) == 1:
+        row, path = missing[0]
+        raise BenchmarkError(
+            f"The {name} image {str(path)!r} of row {row} does not exist. Correct its path, which "
+            f"is relative to {str(root)!r}."
+        )
     if missing:
         row, path = missing[0]
         raise BenchmarkError(

@@ -12,23 +12,28 @@ from features._blocks import (
 )
 from features._cache import CacheKey, CacheWarning, FeatureCache
 from features._cache_upkeep import UNUSED_DAYS, CacheFile, list_files, prunable, remove_files
+from features._novelty import ImageNovelty, describe_images
 from features._per_image import extract_records, image_block, modality_records
 from features._preprocess import CappedPCA, make_preprocessor
 from features._progress import progress_bar
 from features._scaling import SteadyScaler
+from features._seen import describe_seen, outside_seen
 from features._sets import (
     FINETUNED,
     FeatureSet,
     assemble,
     available_sets,
     block_kinds,
+    block_modalities,
     build_blocks,
     check_options,
     check_pixel_sizes,
     extraction_s,
     is_finetuned,
+    rebuild_blocks,
     select_sets,
     skipped_sets,
+    without_masks,
 )
 from features._tabular import TabularEncoder
 from features.backbones import (
@@ -77,6 +82,7 @@ __all__ = [
     "FeatureExtractor",
     "FeatureSet",
     "FeatureText",
+    "ImageNovelty",
     "ImagingOptions",
     "Region",
     "SteadyScaler",
@@ -85,6 +91,7 @@ __all__ = [
     "augment_images",
     "available_sets",
     "block_kinds",
+    "block_modalities",
     "build_blocks",
     "check_backbone",
     "check_options",
@@ -93,6 +100,8 @@ __all__ = [
     "create_backbone",
     "decode_image",
     "decode_mask",
+    "describe_images",
+    "describe_seen",
     "embedding",
     "extract_records",
     "extraction_s",
@@ -105,13 +114,16 @@ __all__ = [
     "modality_records",
     "normalise_grey",
     "normalise_pixels",
+    "outside_seen",
     "prepare_image",
     "progress_bar",
     "prunable",
     "radiomics",
+    "rebuild_blocks",
     "register_extractor",
     "remove_files",
     "resize_image",
     "select_sets",
     "skipped_sets",
+    "without_masks",
 ]

@@ -36,13 +36,16 @@ __all__ = [
     "assemble",
     "available_sets",
     "block_kinds",
+    "block_modalities",
     "build_blocks",
     "check_options",
     "check_pixel_sizes",
     "extraction_s",
     "is_finetuned",
+    "rebuild_blocks",
     "select_sets",
     "skipped_sets",
+    "without_masks",
 ]
 
 
@@ -125,6 +128,14 @@ def block_kinds(cohort: Cohort) -> dict[str, BlockKind]:
     kinds |= dict.fromkeys(_extracted_blocks(cohort), "image_features")
     kinds |= {name: _pixel_kind(name) for name in _pixel_blocks(cohort)}
     return kinds
+
+
+def block_modalities(cohort: Cohort) -> dict[str, str]:
+    """Return the modality behind every block that the cohort can have."""
+    found = {table.name: table.name for table in cohort.tables}
+    found |= {name: images.name for name, (_, images) in _extracted_blocks(cohort).items()}
+    found |= {name: images.name for name, images in _pixel_blocks(cohort).items()}
+    return found
 
 
 def is_finetuned(name: str) -> bool:
@@ -230,6 +241,86 @@ def build_blocks(
                 progress=progress,
             )
     return blocks
+
+
+def rebuild_blocks(
+    cohort: Cohort,
+    blocks: Mapping[str, FeatureBlock],
+    *,
+    imaging: ImagingOptions,
+    cache: FeatureCache,
+    random_state: int,
+    progress: bool = False,
+) -> dict[str, FeatureBlock]:
+    """Make the same blocks of other cases, with everything as it was decided for the first ones.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The other cases; with the modalities and columns of the cohort that `blocks` are of.
+    blocks : mapping of str to FeatureBlock
+        What models are trained on.
+    imaging : ImagingOptions
+        As for `blocks`.
+    cache : FeatureCache
+        Where the numbers of an image are kept.
+    random_state : int
+        As for `blocks`.
+    progress : bool, default=False
+        Show a bar for each extractor.
+
+    Returns
+    -------
+    dict of str to FeatureBlock
+        The same names, columns, units and settings, one row per case of `cohort`.
+
+    Raises
+    ------
+    ValueError
+        If columns or settings come out otherwise, which is a mistake of ours.
+    """
+    extracted = _extracted_blocks(cohort)
+    made: dict[str, FeatureBlock] = {}
+    for name, block in blocks.items():
+        # The unit of one image modality may differ from that of another.
+        options = {extracted[name][0].name: block.options} if name in extracted else {}
+        made |= build_blocks(
+            cohort,
+            [name],
+            options=options,
+            imaging=imaging,
+            cache=cache,
+            random_state=random_state,
+            progress=progress,
+        )
+        if made[name].schema != block.schema or made[name].settings != block.settings:
+            raise ValueError(f"Block {name!r} of other cases is not what it was trained on.")
+    return made
+
+
+def without_masks(cohort: Cohort, names: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Return the blocks that need an expert's masks which some image lacks.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cases.
+    names : iterable of str
+        Block names.
+
+    Returns
+    -------
+    dict of str to (int, int)
+        Block -> images without a mask, and all images of its modality.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for name, (extractor, images) in _extracted_blocks(cohort).items():
+        if name in set(names) and extractor.reads_masks:
+            records = modality_records(images)
+            n_without = sum(not record.masks for record in records)
+            if n_without:
+                found[name] = n_without, len(records)
+    return found
 
 
 def check_options(

@@ -11,7 +11,13 @@ from models._calibration import ProbabilityCalibrator, RecalibratedClassifier
 from models._finetuned import EMBEDDING_NETWORK, build_model, finetuned_columns, trained_network
 from models._groups import fit_with_groups, group_params
 from models._growth import Growth, GrowthPlan
-from models._persistence import load_model, save_model
+from models._persistence import (
+    check_files,
+    hash_files,
+    load_model,
+    read_metadata,
+    save_model,
+)
 from models._registry import MODELS, ModelSpec, register_model
 from models._settings import ModelSettings, NetworkSettings
 from models._stacking import BlockStackingClassifier
@@ -33,11 +39,14 @@ __all__ = [
     "_deep",
     "_stacking",
     "build_model",
+    "check_files",
     "classical",
     "finetuned_columns",
     "fit_with_groups",
     "group_params",
+    "hash_files",
     "load_model",
+    "read_metadata",
     "register_model",
     "save_model",
     "trained_network",

@@ -19,10 +19,6 @@ Array = NDArray[np.float64]
 # become equal.
 SMALLEST = 1e-4
 
-# Strength of the pull towards leaving probabilities alone, in cases: next to nothing among a
-# hundred, something among ten.
-PULL = 1.0
-
 # Temperatures beyond e^5 in either direction are as good as infinite.
 LARGEST_LOG_SLOPE = 5.0
 
@@ -32,9 +28,19 @@ class ProbabilityCalibrator(BaseEstimator):
 
     Calibrated probabilities are ``softmax(a · log p + b)``: one slope ``a > 0`` for all
     classes, which mends over- and underconfidence, and one shift for each class, which mends
-    what weights by inverse class frequency did to the base rates [1]_. Fitted by maximum
-    likelihood on predictions of cases that the model had not seen, with a weak pull towards
-    ``a = 1, b = 0``. As the slope is positive, a calibration can never turn a ranking round.
+    what weights by inverse class frequency did to the base rates [1]_. Fitted by penalised
+    maximum likelihood on predictions of cases that the model had not seen. As the slope is
+    positive, a calibration can never turn a ranking round.
+
+    Parameters
+    ----------
+    base_rates : sequence of float, optional
+        Class frequencies, where training was weighted by their inverse: without further
+        evidence ``b`` is then what takes the weights back, ``log base_rates``, instead of 0.
+    pull : float, default=1.0
+        Strength of the pull towards ``a = 1`` and that ``b``: the precision of a normal prior
+        on ``log a`` and ``b``. 1 is next to nothing among a hundred cases and something among
+        ten.
 
     Attributes
     ----------
@@ -56,6 +62,10 @@ class ProbabilityCalibrator(BaseEstimator):
     [0.8, 0.2]
     """
 
+    def __init__(self, base_rates: Any = None, *, pull: float = 1.0) -> None:
+        self.base_rates = base_rates
+        self.pull = pull
+
     def fit(self, proba: Any, y: Any) -> ProbabilityCalibrator:
         """Learn slope and shifts.
 
@@ -67,7 +77,12 @@ class ProbabilityCalibrator(BaseEstimator):
             Column of the observed class.
         """
         logits = _logits(proba)
-        observed = np.eye(logits.shape[1])[np.asarray(y, dtype=np.intp)]
+        n_classes = logits.shape[1]
+        observed = np.eye(n_classes)[np.asarray(y, dtype=np.intp)]
+        center = np.zeros(1 + n_classes)
+        if self.base_rates is not None:
+            shifts = np.log(np.asarray(self.base_rates, dtype=np.float64))
+            center[1:] = shifts - shifts.mean()
 
         def loss(values: Array) -> tuple[float, Array]:
             log_slope, shift = values[0], values[1:]
@@ -75,13 +90,12 @@ class ProbabilityCalibrator(BaseEstimator):
             logs = log_softmax(scaled + shift, axis=1)
             residual = np.exp(logs) - observed
             gradient = np.concatenate([[(residual * scaled).sum()], residual.sum(axis=0)])
-            penalty = 0.5 * PULL * float(values @ values)
-            return penalty - float((logs * observed).sum()), gradient + PULL * values
+            away = values - center
+            penalty = 0.5 * self.pull * float(away @ away)
+            return penalty - float((logs * observed).sum()), gradient + self.pull * away
 
-        n_classes = logits.shape[1]
         bounds = [(-LARGEST_LOG_SLOPE, LARGEST_LOG_SLOPE), *[(None, None)] * n_classes]
-        start = np.zeros(1 + n_classes)
-        found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
+        found = minimize(loss, center, jac=True, method="L-BFGS-B", bounds=bounds)
         self.slope_ = float(np.exp(found.x[0]))
         self.shift_ = np.asarray(found.x[1:] - found.x[1:].mean())
         return self

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+import re
+import zipfile
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import sklearn
 import skops.io
 
 from cohorts import BenchmarkError, __version__, write_atomically
@@ -15,10 +18,18 @@ from models._finetuned import join_network, split_network
 from models._skops import load_skops
 from models.networks import FusionNetworkClassifier, load_network, save_network
 
-__all__ = ["TRUSTED_TYPES", "load_model", "save_model"]
+__all__ = [
+    "TRUSTED_TYPES",
+    "check_files",
+    "hash_files",
+    "load_model",
+    "read_metadata",
+    "save_model",
+]
 
 # 2: encoders scale by `SteadyScaler` and know ordered levels.
-SCHEMA_VERSION = 2
+# 3: versions of all libraries, operating point, calibrated probabilities.
+SCHEMA_VERSION = 3
 
 # Every type beyond skops' own list that a classical pipeline of ours can hold. A file that
 # names another type is refused.
@@ -58,6 +69,13 @@ TRUSTED_TYPES = (
     "xgboost.sklearn.XGBClassifier",
 )
 
+# Packages whose objects a skops file holds, by the name that they are imported under.
+PACKAGES = {"sklearn": "scikit-learn", "xgboost": "xgboost", "lightgbm": "lightgbm"}
+
+# Of these any patch release will do: a file holds plain tensors, and what runs on them is
+# public. The others keep private fields, which may change with every release.
+TENSOR_PACKAGES = ("torch", "timm")
+
 
 def save_model(classifier: Any, folder: Path, *, metadata: Mapping[str, Any]) -> None:
     """Write a fitted classifier and what is needed to read it back.
@@ -65,7 +83,7 @@ def save_model(classifier: Any, folder: Path, *, metadata: Mapping[str, Any]) ->
     Parameters
     ----------
     classifier : estimator
-        A pipeline, a stacking or a network.
+        A pipeline, a stacking or a network; recalibrated or not.
     folder : Path
         Made if it is not there.
     metadata : mapping
@@ -76,37 +94,47 @@ def save_model(classifier: Any, folder: Path, *, metadata: Mapping[str, Any]) ->
     columns, rest = split_network(classifier)
     if is_network:
         save_network(classifier, folder)
+        packages = _packages_of(classifier)
     else:
-        skops.io.dump(rest, folder / "model.skops")
+        path = folder / "model.skops"
+        skops.io.dump(rest, path, compression=zipfile.ZIP_DEFLATED)
+        packages = _packages_in(path)
     if columns is not None:
         # Beside the rest, not below it, so that the hashes of a folder's files hold it too.
         save_network(columns.network_, folder)
+        packages = list(dict.fromkeys([*packages, *_packages_of(columns.network_)]))
+    for path in folder.glob("*.safetensors"):
+        # Tensors are written for the user alone; models are as readable as any other file.
+        path.chmod(0o644)
     about = {
         "schema_version": SCHEMA_VERSION,
         "format": "network" if is_network else "skops",
         "embeds": columns is not None,
         "sonobench": __version__,
-        "scikit-learn": sklearn.__version__,
+        "versions": {name: _installed(name) for name in packages},
         **metadata,
     }
     write_atomically(folder / "model.json", json.dumps(about, indent=1).encode("utf-8"))
 
 
-def load_model(folder: Path) -> Any:
+def load_model(folder: Path, *, files: Mapping[str, str] | None = None) -> Any:
     """Read a classifier back; nothing in the folder is executed.
+
+    Parameters
+    ----------
+    folder : Path
+        That `save_model` wrote.
+    files : mapping of str to str, optional
+        SHA-256 of every file, from ``run.json``: checked before anything is parsed.
 
     Raises
     ------
     BenchmarkError
-        If the folder holds no model of this schema and scikit-learn version, or the file
-        names a type that no model of ours contains.
+        If a file is missing, changed or of nobody, the folder holds no model of this schema
+        and of the installed versions, or the model names a type that none of ours contains.
     """
-    about = _read_metadata(folder)
-    if about["scikit-learn"] != sklearn.__version__:
-        raise BenchmarkError(
-            f"The model in {str(folder)!r} was written with scikit-learn {about['scikit-learn']}, "
-            f"this is {sklearn.__version__}. Install that version to use the model."
-        )
+    about = read_metadata(folder, files=files)
+    _check_versions(folder, about["versions"])
     if about["format"] == "network":
         return load_network(folder)
     classifier = load_skops(folder / "model.skops", trusted=TRUSTED_TYPES)
@@ -114,14 +142,119 @@ def load_model(folder: Path) -> Any:
     return join_network(load_network(folder), classifier) if about.get("embeds") else classifier
 
 
-def _read_metadata(folder: Path) -> dict[str, Any]:
+def read_metadata(folder: Path, *, files: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return ``model.json``; parameters and errors as of `load_model`, versions left aside."""
+    if files is not None:
+        check_files(folder, files)
     path = folder / "model.json"
     if not path.is_file():
         raise BenchmarkError(f"{str(folder)!r} holds no model: model.json is missing.")
-    about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BenchmarkError(f"{path} is damaged ({error}). Copy the model again.") from None
     if about.get("schema_version") != SCHEMA_VERSION:
         raise BenchmarkError(
             f"{path} has schema version {about.get('schema_version')!r}, this sonobench reads "
             f"{SCHEMA_VERSION}. Load it with sonobench {about.get('sonobench', 'of its time')}."
         )
     return about
+
+
+def hash_files(folder: Path, names: Iterable[str] | None = None) -> dict[str, str]:
+    """Return the SHA-256 of files in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Existing folder.
+    names : iterable of str, optional
+        Those to hash where they exist; by default all but the hidden ones that systems leave.
+    """
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    wanted = (
+        {path.name for path in files if not path.name.startswith(".")}
+        if names is None
+        else set(names)
+    )
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if path.name in wanted
+    }
+
+
+def check_files(folder: Path, files: Mapping[str, str], *, alone: bool = True) -> None:
+    """Check that a folder holds these files, to the byte.
+
+    Parameters
+    ----------
+    folder : Path
+        Of a model.
+    files : mapping of str to str
+        Name -> SHA-256.
+    alone : bool, default=True
+        Whether there must be no others.
+
+    Raises
+    ------
+    BenchmarkError
+        Naming the first file that is missing, does not belong there, or was changed.
+    """
+    found = hash_files(folder, None if alone else files) if folder.is_dir() else {}
+    advice = "Copy the run folder again, or start benchmark run on it to make the model anew."
+    for name, digest in files.items():
+        if name not in found:
+            raise BenchmarkError(f"{name} is missing in {str(folder)!r}. {advice}")
+        if found[name] != digest:
+            raise BenchmarkError(
+                f"{str(folder / name)!r} is not the file that the run wrote: its SHA-256 differs "
+                f"from the one in run.json. {advice}"
+            )
+    extra = sorted(found.keys() - files.keys())
+    if extra:
+        raise BenchmarkError(
+            f"{str(folder / extra[0])!r} is no file of the run: run.json does not name it. "
+            "Remove it."
+        )
+
+
+def _packages_of(network: FusionNetworkClassifier) -> list[str]:
+    """Return the packages that a network needs: the compact backbone is of our own making."""
+    needs_timm = network.image_columns and network.backbone != "compact"
+    needs_sklearn = network.encoder_ is not None
+    return [
+        "torch",
+        *(["timm"] if needs_timm else []),
+        *(["scikit-learn"] if needs_sklearn else []),
+    ]
+
+
+def _packages_in(path: Path) -> list[str]:
+    """Return the packages whose types a skops file holds."""
+    with zipfile.ZipFile(path) as archive:
+        schema = archive.read("schema.json").decode("utf-8")
+    modules = set(re.findall(r'"__module__": "(\w+)', schema))
+    return [name for module, name in PACKAGES.items() if module in modules]
+
+
+def _check_versions(folder: Path, versions: Mapping[str, str]) -> None:
+    for name, written in versions.items():
+        here = _installed(name)
+        if _comparable(name, here) != _comparable(name, written):
+            raise BenchmarkError(
+                f"The model in {str(folder)!r} was written with {name} {written}, but "
+                f"{here or 'none'} is installed. To use it: pip install {name}=={written}"
+            )
+
+
+def _installed(name: str) -> str:
+    """Return the installed version without its build, such as ``+cpu``; "" if there is none."""
+    try:
+        return version(name).split("+")[0]
+    except PackageNotFoundError:
+        return ""
+
+
+def _comparable(name: str, number: str) -> str:
+    return ".".join(number.split(".")[:2]) if name in TENSOR_PACKAGES else number

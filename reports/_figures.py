@@ -14,7 +14,18 @@ from matplotlib.transforms import blended_transform_factory
 from reports._formatting import estimate, interval, shorten
 from reports._svg import drawing_style, inline_svg
 
-__all__ = ["LineStyle", "forest_plot", "group_of", "line_style", "roc_panel"]
+__all__ = [
+    "BLUE",
+    "FAINT",
+    "GREY",
+    "INK",
+    "LineStyle",
+    "draw_stamp",
+    "forest_plot",
+    "group_of",
+    "line_style",
+    "roc_panel",
+]
 
 # Okabe & Ito (2008), safe for colour-blind readers; yellow is too faint on white.
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
@@ -127,7 +138,7 @@ def forest_plot(
                     verticalalignment="center_baseline",
                     parse_math=False,
                 )
-        _stamp(figure, stamp)
+        draw_stamp(figure, stamp)
         return inline_svg(figure, name="forest", alt=alt)
 
 
@@ -203,7 +214,8 @@ def _forest_texts(
     ]
 
 
-def _stamp(figure: Figure, text: str) -> None:
+def draw_stamp(figure: Figure, text: str) -> None:
+    """Write into a corner of a figure that its data are not real; nothing where they are."""
     if text:
         figure.text(
             0.008, 0.02, text, color=VERMILLION, fontweight="bold", fontsize=8.5, parse_math=False
@@ -248,7 +260,7 @@ def roc_panel(
             pattern = (0, style.dashes) if style.dashes else "solid"
             axes.plot(fpr, tpr, color=style.colour, linewidth=1.7, linestyle=pattern)
         _roc_axes(axes, title)
-        _stamp(figure, stamp)
+        draw_stamp(figure, stamp)
         return inline_svg(figure, name=name, alt=alt)
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "printable",
     "shorten",
     "signed",
+    "signed_interval",
 ]
 
 NOT_ESTIMABLE = "not estimable"
@@ -78,17 +79,40 @@ def interval(score: Mapping[str, float | None]) -> str:
 
 
 def signed(score: Mapping[str, float | None]) -> str:
-    """Return a difference as `estimate` would, with its sign.
+    """Return the value of a difference with its sign.
+
+    Parameters
+    ----------
+    score : mapping
+        ``value``, ``ci_low`` and ``ci_high``.
 
     Examples
     --------
-    >>> signed({"value": 0.043, "ci_low": -0.02, "ci_high": 0.1})
-    '+0.04'
-    >>> signed({"value": -0.043, "ci_low": -0.1, "ci_high": 0.02})
-    '−0.04'
+    >>> [signed({"value": v, "ci_low": -0.2, "ci_high": 0.2}) for v in (0.041, -0.118, 0.001)]
+    ['+0.04', '−0.12', '0.00']
     """
-    text = estimate(score)
-    return f"+{text}" if (score["value"] or 0.0) > 0 else text
+    value = score["value"]
+    return NOT_ESTIMABLE if value is None else _with_sign(value, _decimals(score))
+
+
+def signed_interval(score: Mapping[str, float | None]) -> str:
+    """Return the interval of a difference, both ends with their sign.
+
+    Parameters
+    ----------
+    score : mapping
+        ``value``, ``ci_low`` and ``ci_high``.
+
+    Examples
+    --------
+    >>> signed_interval({"value": -0.1, "ci_low": -0.15, "ci_high": 0.02})
+    '−0.15 to +0.02'
+    """
+    if _width(score) is None:
+        return f"interval {NOT_ESTIMABLE}"
+    decimals = _decimals(score)
+    ends = (float(score[end] or 0.0) for end in ("ci_low", "ci_high"))
+    return " to ".join(_with_sign(end, decimals) for end in ends)
 
 
 def duration(seconds: float | None) -> str:
@@ -189,6 +213,15 @@ def _fixed(value: float, decimals: int) -> str:
     return f"{value:.{decimals}f}".replace("-", "−")
 
 
+def _with_sign(value: float, decimals: int) -> str:
+    # What rounds to zero has none.
+    return (
+        _fixed(abs(value), decimals)
+        if round(value, decimals) == 0
+        else (("+" if value > 0 else "") + _fixed(value, decimals))
+    )
+
+
 def _width(score: Mapping[str, float | None]) -> float | None:
     low, high = score["ci_low"], score["ci_high"]
     return None if low is None or high is None or high - low < NO_WIDTH else high - low
@@ -207,4 +240,5 @@ FILTERS: dict[str, Any] = {
     "duration": duration,
     "percent": percent,
     "signed": signed,
+    "signed_interval": signed_interval,
 }

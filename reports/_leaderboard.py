@@ -11,8 +11,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from reports._external import external_sections
 from reports._figures import forest_plot, group_of, line_style, roc_panel
 from reports._formatting import FILTERS, estimate, interval
+from reports._networks import learning_section, names_of_variants
 
 __all__ = ["render_leaderboard"]
 
@@ -76,8 +78,12 @@ def render_leaderboard(summary: Mapping[str, Any]) -> str:
         forest=_forest(summary, notes),
         roc=_roc(summary),
         confusions=_confusions(summary),
-        # Summaries of earlier versions have none.
+        # Summaries of earlier versions have none of these.
         gains=summary.get("gains", []),
+        variants=summary.get("variants", []),
+        fuses="image only" in names_of_variants(summary.get("variants", [])),
+        learning=learning_section(summary.get("learning", []), stamp=STAMPS[summary["simulation"]]),
+        external=_external(summary),
     )
 
 
@@ -115,7 +121,16 @@ def _primary_first(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return sorted(summary["metrics"], key=lambda metric: metric["name"] != summary["primary"])
 
 
-def _grouped_notes(notes: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
+def _external(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the sections of external cohorts, each with places of its own for its notes."""
+    sections = external_sections(summary, STAMPS)
+    for one in sections:
+        one["notes"] = _grouped_notes(one["board"]["notes"], prefix=f"{one['anchor']}-")
+        one["anchors"] = {note["code"]: note["anchor"] for note in one["notes"]}
+    return sections
+
+
+def _grouped_notes(notes: Iterable[Mapping[str, str]], *, prefix: str = "") -> list[dict[str, Any]]:
     """One entry per code with all its texts, so that a code is one place on the page."""
     grouped: dict[str, dict[str, Any]] = {}
     for note in notes:
@@ -124,7 +139,7 @@ def _grouped_notes(notes: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
             {
                 "code": note["code"],
                 "severity": note["severity"],
-                "anchor": f"note-{len(grouped) + 1}",
+                "anchor": f"{prefix}note-{len(grouped) + 1}",
                 "texts": [],
             },
         )

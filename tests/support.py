@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
 from benchmark import Config, load_config
 from benchmark._run import Preparation
 from benchmark.experiment import TaskFactory, estimate_s, make_plan, outer_splits
 from cohorts import (
+    COHORTS,
     Cohort,
     CohortInfo,
+    CohortLoader,
     Column,
     ColumnKind,
     ImageModality,
     ImageRecord,
     TabularModality,
+    register_cohort,
 )
 from features import FeatureBlock, FeatureCache, ImagingOptions, build_blocks
 
@@ -125,6 +132,57 @@ def make_small_cohort(folder: Path, *, n_patients: int = 60, seed: int = 0) -> C
             ),
         ),
     )
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class MadeOptions:
+    """What can be set for the cohorts of `made_cohorts`."""
+
+    seed: int = 0
+    n_patients: int = 60
+    prefix: str = ""
+    tables: bool = True
+    masks: bool = True
+
+
+@contextmanager
+def made_cohorts(make_folder: Callable[[str], Path]) -> Iterator[None]:
+    """Register the loader ``made``: small cohorts, the same bytes for the same options."""
+    before = dict(COHORTS._items)
+
+    @register_cohort("made")
+    class Made(CohortLoader[MadeOptions]):
+        """Makes them anew each time."""
+
+        title, needs_data, options_type = "made for tests", False, MadeOptions
+
+        def load(self, data: Path | None, options: MadeOptions) -> Cohort:
+            made = make_small_cohort(
+                make_folder("made"), n_patients=options.n_patients, seed=options.seed
+            )
+            return _renamed(made if options.masks else _without_masks(made), options)
+
+    yield
+    COHORTS._items.clear()
+    COHORTS._items.update(before)
+
+
+def _renamed(cohort: Cohort, options: MadeOptions) -> Cohort:
+    """Give cases and patients the prefix, so that two cohorts can be told apart."""
+    cases = tuple(options.prefix + case for case in cohort.cases)
+    tables = tuple(replace(one, table=one.table.set_axis(list(cases))) for one in cohort.tables)
+    return replace(
+        cohort,
+        cases=cases,
+        patients=tuple(options.prefix + one for one in cohort.patients),
+        tables=tables if options.tables else (),
+    )
+
+
+def _without_masks(cohort: Cohort) -> Cohort:
+    (images,) = cohort.images
+    bare = tuple(tuple(replace(one, masks=()) for one in case) for case in images.records)
+    return replace(cohort, images=(replace(images, records=bare),))
 
 
 SMALL_BACKBONE = {"embedding": {"backbone": "mobilenetv3_small_050", "image_size": 32}}

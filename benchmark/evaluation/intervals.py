@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
-__all__ = ["patient_weights", "percentile_interval"]
+__all__ = ["patient_weights", "percentile_interval", "share_interval"]
 
 Array = NDArray[np.float64]
 
@@ -70,3 +71,57 @@ def percentile_interval(values: Array, *, confidence: float) -> tuple[float, flo
     tail = (1 - confidence) / 2
     low, high = np.quantile(defined, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def share_interval(
+    hits: NDArray[np.bool_],
+    patients: NDArray[np.object_],
+    weights: Array,
+    *,
+    confidence: float,
+) -> tuple[float, float]:
+    """Return the interval of a share of cases, such as a sensitivity.
+
+    Wilson's score interval [1]_ where every patient has one case. Cases of one patient are no
+    independent trials: where some have several, patients are drawn anew. If no draw can
+    differ, because all cases or none are hits, it is Wilson's interval for as many trials as
+    there are patients.
+
+    Parameters
+    ----------
+    hits : ndarray of shape (n_cases,), bool
+        Whether the case counts as found.
+    patients : ndarray of shape (n_cases,)
+        Patient of each case.
+    weights : ndarray of shape (n_resamples, n_cases)
+        Bootstrap multiplicities, as `patient_weights` draws them.
+    confidence : float
+        Coverage in (0, 1).
+
+    Returns
+    -------
+    tuple of (float, float)
+        Lower and upper end, in [0, 1]; NaN without a case.
+
+    References
+    ----------
+    .. [1] Wilson (1927), Journal of the American Statistical Association 22(158).
+
+    Examples
+    --------
+    >>> hits = np.arange(60) < 57
+    >>> low, high = share_interval(hits, np.arange(60), np.ones((1, 60)), confidence=0.95)
+    >>> round(low, 2), round(high, 2)
+    (0.86, 0.98)
+    """
+    if not len(hits):
+        return float("nan"), float("nan")
+    n_patients = len(np.unique(patients.astype(str)))
+    if n_patients == len(hits) or hits.all() or not hits.any():
+        n_hits = n_patients if hits.all() else int(hits.sum())
+        found = binomtest(n_hits, n_patients).proportion_ci(confidence, method="wilson")
+        return float(found.low), float(found.high)
+    totals = weights.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        drawn = np.where(totals > 0, weights @ hits / totals, np.nan)
+    return percentile_interval(drawn, confidence=confidence)

@@ -11,10 +11,14 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
+from benchmark.evaluation._external_summary import summarise_external
 from benchmark.evaluation.board import Board, RowKey
 from benchmark.evaluation.curves import confusion_counts, mean_roc_curve
+from benchmark.evaluation.external import ExternalBoard
 from benchmark.evaluation.gains import gain_ladders
+from benchmark.evaluation.learning import learning_curves
 from benchmark.evaluation.metrics import METRICS, Predictions, evaluate
+from benchmark.evaluation.variants import compare_variants
 from benchmark.evaluation.verdict import FUSION_MODELS, Contestants, FoldKey, fusion_verdicts
 
 __all__ = ["NO_EXAMPLES", "RunRecord", "leaderboard_table", "summarise"]
@@ -64,6 +68,10 @@ class RunRecord:
         ``inner_predictions.parquet``: what choices between rows may be made on.
     examples : mapping
         ``examples.json``: an image of each class before and after the imaging pipeline.
+    variants : DataFrame or None
+        ``variants.parquet``: what networks predicted with less; None in earlier folders.
+    external : tuple of ExternalBoard
+        Scored external cohorts, in the order of the config.
     """
 
     name: str
@@ -73,6 +81,8 @@ class RunRecord:
     board: Board
     inner: pd.DataFrame
     examples: Mapping[str, Any] = field(default_factory=lambda: NO_EXAMPLES)
+    variants: pd.DataFrame | None = None
+    external: tuple[ExternalBoard, ...] = ()
 
     @property
     def families(self) -> dict[str, str]:
@@ -138,6 +148,19 @@ def summarise(record: RunRecord) -> dict[str, Any]:
             contestants,
             confidence=record.evaluation["confidence"],
         ),
+        "variants": _variants(record, rows, primary),
+        "learning": [
+            {
+                "rank": row["rank"],
+                "features": row["features"],
+                "model": row["model"],
+                "folds": folds,
+            }
+            for row in rows
+            if row["roc"] is not None
+            and (folds := learning_curves(_cells_of(record.plan, (row["features"], row["model"]))))
+        ],
+        "external": _external(record, rows, primary),
         "examples": dict(record.examples),
         "unscored": _unscored(record),
         "config_yaml": description["config_yaml"],
@@ -146,6 +169,23 @@ def summarise(record: RunRecord) -> dict[str, Any]:
         "seed": description["seed"],
         "cost": _cost(record),
     }
+
+
+def _external(
+    record: RunRecord, rows: Sequence[Mapping[str, Any]], primary: str
+) -> list[dict[str, Any]]:
+    ranks = {(row["features"], row["model"]): row["rank"] for row in rows}
+    return [
+        summarise_external(
+            board,
+            ranks=ranks,
+            families=record.families,
+            primary=primary,
+            simulation=record.description["cohort"]["simulation"],
+            confidence=record.evaluation["confidence"],
+        )
+        for board in record.external
+    ]
 
 
 def leaderboard_table(summary: Mapping[str, Any]) -> pd.DataFrame:
@@ -201,6 +241,32 @@ def _rows(
     return [
         _row(record, key, rank, scores[key], notes_of_rows.get(key, ()), draw=key in drawn)
         for rank, key in enumerate(ranked, start=1)
+    ]
+
+
+def _variants(
+    record: RunRecord, rows: Sequence[Mapping[str, Any]], primary: str
+) -> list[dict[str, Any]]:
+    """Networks taken apart, in the order of the board."""
+    if record.variants is None:
+        return []
+    found = compare_variants(
+        record.variants,
+        record.board,
+        METRICS[primary],
+        classes=[one["name"] for one in record.description["cohort"]["classes"]],
+        confidence=record.evaluation["confidence"],
+    )
+    return [
+        {
+            "rank": row["rank"],
+            "features": row["features"],
+            "model": row["model"],
+            "score": row["metrics"][primary],
+            "variants": found[row["features"], row["model"]],
+        }
+        for row in rows
+        if (row["features"], row["model"]) in found
     ]
 
 
@@ -376,10 +442,12 @@ def _protocol(config: Mapping[str, Any], cohort: Mapping[str, Any]) -> dict[str,
             "only; every score comes from cases that the scored model had not seen.",
             "Parameters were chosen by log loss on the inner folds; the first trial is a "
             f"known-good setting. Trials per fold: {inner['n_trials']}, of stacking and the "
-            f"networks {inner['n_trials_expensive']}.",
-            "Classes are weighted by inverse frequency in training, so probabilities of most rows "
-            "lean towards the rarer classes and are not calibrated: Brier score and log loss pay "
-            "for it.",
+            f"networks {inner['n_trials_expensive']}; a trial that is worse than the median of the "
+            "others is given up. The number of boosting rounds is chosen with them.",
+            "Classes are weighted by inverse frequency in training, which shifts probabilities "
+            "towards the rarer classes. The shift, and overconfidence, are taken out again by one "
+            "slope and one constant per class: of classical rows fitted to the predictions on the "
+            "inner folds, of networks to the patients held out for early stopping.",
             "ROC AUC is computed within each outer fold and averaged; the other scores are pooled "
             "over all folds, each case once, at the most probable class. Repeats are averaged "
             "score by score, never their probabilities.",

@@ -32,7 +32,17 @@ from models import (
     trained_network,
 )
 
-__all__ = ["CellResult", "CellTask", "describe_error", "fit_final", "one_thread", "run_cell"]
+__all__ = [
+    "CellResult",
+    "CellTask",
+    "ExternalTask",
+    "describe_error",
+    "fit_final",
+    "one_thread",
+    "predict_cases",
+    "run_cell",
+    "run_external_cell",
+]
 
 OUT_OF_TIME = Note(
     "time-budget",
@@ -109,8 +119,11 @@ class CellResult:
         the inner fold of each; empty where no trial was run.
     inner_proba : list of list of float
         Their probabilities, of shape (n_train, n_classes), each calibrated on the other folds.
+    variants : mapping of str to list of list of float
+        Of a network: its probabilities for the same rows with a modality withheld, or before
+        it was trained end to end.
     history : list of mapping
-        Losses per epoch, for networks.
+        Losses and validation scores per epoch, for networks.
     weights : str
         Where the image weights of a network, or of the one that embeds, came from; empty
         without any.
@@ -137,6 +150,7 @@ class CellResult:
     inner_test: list[int] = field(default_factory=list)
     inner_fold: list[int] = field(default_factory=list)
     inner_proba: list[list[float]] = field(default_factory=list)
+    variants: Mapping[str, list[list[float]]] = field(default_factory=dict)
     history: Sequence[Mapping[str, Any]] = field(default_factory=list)
     weights: str = ""
     notes: Sequence[Mapping[str, str]] = field(default_factory=list)
@@ -145,6 +159,25 @@ class CellResult:
     fit_time_s: float = 0.0
     predict_time_s: float = 0.0
     cpu_time_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class ExternalTask:
+    """A refit on all development cases, and the cohorts that it is to predict.
+
+    Attributes
+    ----------
+    fit : CellTask
+        Of a final cell: all that tuning and fitting get to see.
+    cases : mapping of str to DataFrame of shape (n_cases, n_columns)
+        Cohort -> features of its cases, in the columns of the training part.
+    notes : mapping of str to tuple of Note
+        Cohort -> what the page must say about the row there.
+    """
+
+    fit: CellTask
+    cases: Mapping[str, pd.DataFrame]
+    notes: Mapping[str, tuple[Note, ...]]
 
 
 def run_cell(task: CellTask) -> CellResult:
@@ -165,14 +198,50 @@ def run_cell(task: CellTask) -> CellResult:
         try:
             return _predict_fold(task, caught)
         except Exception as error:  # a failed cell is a row on the board, not the end of a run
-            cell = task.cell
-            error.add_note(
-                f"cohort={task.config.cohort.name}, features={cell.features}, "
-                f"model={cell.model}, repeat={cell.repeat}, fold={cell.fold}"
-            )
-            return CellResult(
-                task.cell, "failed", reason=describe_error(error), warnings=_messages(caught)
-            )
+            return _failed(task, error, caught)
+
+
+def run_external_cell(task: ExternalTask) -> dict[str, CellResult]:
+    """Fit once on the development cases, then predict each external cohort.
+
+    Tuning and fitting are handed the training part alone: no external case can reach them.
+
+    Parameters
+    ----------
+    task : ExternalTask
+        What is fitted, and what is predicted.
+
+    Returns
+    -------
+    dict of str to CellResult
+        One for each cohort; an error while one is predicted leaves the others.
+    """
+    results: dict[str, CellResult] = {}
+    with one_thread(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        try:
+            tuning, classifier, times = _tune_and_fit(task.fit)
+        except Exception as error:  # as in run_cell
+            return dict.fromkeys(task.cases, _failed(task.fit, error, caught))
+        # Inner predictions are of development cases: they belong to no external cohort.
+        tuning = replace(tuning, inner=None)
+        for name, X in task.cases.items():
+            there = replace(task.fit, X_test=X, test_rows=np.arange(len(X)), notes=task.notes[name])
+            try:
+                results[name] = _predict(there, tuning, classifier, times, caught)
+            except Exception as error:  # as in run_cell
+                error.add_note(f"external={name}")
+                results[name] = _failed(there, error, caught)
+    return results
+
+
+def _failed(task: CellTask, error: Exception, caught: list[warnings.WarningMessage]) -> CellResult:
+    cell = task.cell
+    error.add_note(
+        f"cohort={task.config.cohort.name}, features={cell.features}, "
+        f"model={cell.model}, repeat={cell.repeat}, fold={cell.fold}"
+    )
+    return CellResult(cell, "failed", reason=describe_error(error), warnings=_messages(caught))
 
 
 def fit_final(task: CellTask) -> tuple[Any, TuningResult]:
@@ -183,9 +252,26 @@ def fit_final(task: CellTask) -> tuple[Any, TuningResult]:
     return classifier, tuning
 
 
+def predict_cases(classifier: Any, X: pd.DataFrame, *, n_classes: int) -> NDArray[np.float64]:
+    """Predict as a cell does: on one thread, and with probabilities that are checked."""
+    with one_thread():
+        return predict_proba(classifier, X, n_classes=n_classes)
+
+
 def _predict_fold(task: CellTask, caught: list[warnings.WarningMessage]) -> CellResult:
     began = time.process_time()
     tuning, classifier, times = _tune_and_fit(task)
+    result = _predict(task, tuning, classifier, times, caught)
+    return replace(result, cpu_time_s=time.process_time() - began)
+
+
+def _predict(
+    task: CellTask,
+    tuning: TuningResult,
+    classifier: Any,
+    times: tuple[float, float],
+    caught: list[warnings.WarningMessage],
+) -> CellResult:
     started = time.perf_counter()
     proba = predict_proba(classifier, task.X_test, n_classes=task.training.n_classes)
     predict_time_s = time.perf_counter() - started
@@ -206,6 +292,7 @@ def _predict_fold(task: CellTask, caught: list[warnings.WarningMessage]) -> Cell
         inner_test=[] if inner is None else task.train_rows.tolist(),
         inner_fold=[] if inner is None else inner.fold.tolist(),
         inner_proba=[] if inner is None else inner.proba.tolist(),
+        variants=_variants(classifier, task),
         history=list(getattr(classifier, "history_", [])),
         weights=getattr(network, "weights_", ""),
         notes=[{"code": note.code, "severity": note.severity, "text": note.text} for note in notes],
@@ -213,8 +300,20 @@ def _predict_fold(task: CellTask, caught: list[warnings.WarningMessage]) -> Cell
         tune_time_s=times[0],
         fit_time_s=times[1],
         predict_time_s=predict_time_s,
-        cpu_time_s=time.process_time() - began,
     )
+
+
+def _variants(classifier: Any, task: CellTask) -> dict[str, list[list[float]]]:
+    """Return what a network says with less; a class that it never saw keeps probability 0."""
+    predict_variants = getattr(classifier, "predict_variants", None)
+    if predict_variants is None:
+        return {}
+    found = {}
+    for name, values in predict_variants(task.X_test).items():
+        proba = np.zeros((len(task.X_test), task.training.n_classes))
+        proba[:, classifier.classes_] = values
+        found[name] = proba.tolist()
+    return found
 
 
 def _tune_and_fit(task: CellTask) -> tuple[TuningResult, Any, tuple[float, float]]:

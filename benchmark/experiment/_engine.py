@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import joblib
 import numpy as np
@@ -23,7 +24,10 @@ from benchmark.experiment._tuning import StudyPlace
 from cohorts import Cohort
 from features import FeatureBlock, FeatureSet, assemble, is_finetuned, progress_bar
 
-__all__ = ["TaskFactory", "default_jobs", "run_cells", "without_mixed_weights"]
+__all__ = ["TaskFactory", "default_jobs", "run_all", "run_cells", "without_mixed_weights"]
+
+Task = TypeVar("Task")
+Done = TypeVar("Done")
 
 logger = logging.getLogger(__name__)
 
@@ -94,9 +98,13 @@ class TaskFactory:
             X_test=X.iloc[test],
             test_rows=test,
             notes=tuple(note for block in blocks for note in block.notes),
-            place=None if self._place_study is None else self._place_study(cell),
+            place=self._place(cell),
             memory=self._memory,
         )
+
+    def _place(self, cell: Cell) -> StudyPlace | None:
+        # Refits on all cases come when the board is finished and what it was resumed from is gone.
+        return None if self._place_study is None or cell.is_final else self._place_study(cell)
 
     def _rows(self, cell: Cell) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         if cell.is_final:
@@ -148,7 +156,7 @@ def run_cells(
     ]
     lost = {result.cell for result in failed}
     tasks = (make_task(cell) for cell in missing if cell not in lost)
-    finished = itertools.chain(failed, _run_all(tasks, n_jobs=n_jobs))
+    finished = itertools.chain(failed, run_all(tasks, run_cell, n_jobs=n_jobs))
     with progress_bar(len(plan.cells), done=len(results), title="cells", shown=progress) as bar:
         for result in finished:
             store.write(result)
@@ -182,10 +190,11 @@ def without_mixed_weights(results: Mapping[Cell, CellResult]) -> dict[Cell, Cell
     return checked
 
 
-def _run_all(tasks: Iterable[CellTask], *, n_jobs: int) -> Iterator[CellResult]:
+def run_all(tasks: Iterable[Task], run: Callable[[Task], Done], *, n_jobs: int) -> Iterator[Done]:
+    """Run tasks in this process or in several, and give each result as it is finished."""
     if n_jobs == 1:
-        yield from map(run_cell, tasks)
+        yield from map(run, tasks)
         return
     parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", pre_dispatch=n_jobs)
     # Registered extensions of other packages are found again in the workers by entry point.
-    yield from parallel(joblib.delayed(run_cell)(task) for task in tasks)
+    yield from parallel(joblib.delayed(run)(task) for task in tasks)

@@ -184,7 +184,7 @@ def estimate_s(cohort: Cohort, config: Config, cell: Cell, feature_set: FeatureS
     spec = MODELS.get(cell.model)
     widths = {table.name: 2 * len(table.columns) for table in cohort.tables}
     n_columns = sum(widths.get(name, IMAGE_FEATURE_COLUMNS) for name in feature_set.blocks)
-    share = 1 - 1 / config.outer.n_splits
+    share = 1.0 if cell.is_final else 1 - 1 / config.outer.n_splits
     n_train = int(cohort.n_cases * share)
     inner_share = 1 - 1 / config.inner.n_splits
     per_fit = spec.estimate_fit_s(n_train, n_columns, config.model_settings)

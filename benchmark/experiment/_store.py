@@ -26,6 +26,7 @@ from benchmark.experiment._tables import (
     regions_table,
     splits_table,
     trials_table,
+    variants_table,
 )
 from benchmark.experiment._tuning import StudyPlace
 from cohorts import (
@@ -37,9 +38,16 @@ from features import FeatureBlock
 
 __all__ = ["SCHEMA_VERSION", "RunStore", "write_json", "write_parquet"]
 
-# What may differ between two starts on the same folder: rows can be added to a board, and
-# images taken off its page.
-EXTENDABLE = ("features", "models", "finetuned_embeddings", "final_models", "show_images")
+# What may differ between two starts on the same folder: rows can be added to a board, cohorts
+# can be predicted besides, and images taken off its page.
+EXTENDABLE = (
+    "external",
+    "features",
+    "models",
+    "finetuned_embeddings",
+    "final_models",
+    "show_images",
+)
 
 # Of the evaluation, only how finely it is done may change once predictions are there: the
 # primary metric is declared before the first fit.
@@ -164,12 +172,7 @@ class RunStore:
                 f"{str(self.folder)!r} is not a run folder: it has no run.json. "
                 "Give the folder that benchmark run wrote."
             )
-        try:
-            description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise BenchmarkError(
-                f"{path} is damaged ({error}); the run must be made again."
-            ) from None
+        description = self._read_json(path)
         if description.get("schema_version") != SCHEMA_VERSION:
             raise BenchmarkError(
                 f"{path} has schema version {description.get('schema_version')!r}; this sonobench "
@@ -194,6 +197,15 @@ class RunStore:
         parts = [config, description["fingerprint"], description["versions"]]
         text = json.dumps(parts, sort_keys=True).encode()
         return hashlib.sha256(text).hexdigest()[:DIGEST_LENGTH]
+
+    def _read_json(self, path: Path) -> dict[str, Any]:
+        try:
+            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise BenchmarkError(
+                f"{path} is damaged ({error}); the run must be made again."
+            ) from None
+        return values
 
     def update_description(self, **values: Any) -> None:
         """Add or replace entries of ``run.json``."""
@@ -234,11 +246,13 @@ class RunStore:
         cohort: Cohort,
         splits: Iterable[Split],
     ) -> None:
-        """Write the tables of the plan, predictions, inner predictions, splits and trials."""
+        """Write the tables of the plan, of all predictions, splits and trials."""
         write_parquet(self.folder / "plan.parquet", plan_table(plan, results))
         write_parquet(self.folder / "predictions.parquet", predictions_table(plan, results, cohort))
         inner = inner_predictions_table(plan, results, cohort)
         write_parquet(self.folder / "inner_predictions.parquet", inner)
+        variants = variants_table(plan, results, cohort)
+        write_parquet(self.folder / "variants.parquet", variants)
         write_parquet(self.folder / "splits.parquet", splits_table(splits, cohort))
         write_parquet(self.folder / "trials.parquet", trials_table(plan, results))
         if all(cell in results and results[cell].status == "ok" for cell in plan.cells):
@@ -255,6 +269,11 @@ class RunStore:
             return None
         examples: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return examples
+
+    def read_variants(self) -> pd.DataFrame | None:
+        """Return ``variants.parquet``, or None where an earlier version made the folder."""
+        has_variants = (self.folder / "variants.parquet").is_file()
+        return self.read_table("variants") if has_variants else None
 
     def read_table(self, name: str) -> pd.DataFrame:
         """Return a parquet table of the run by its stem.

@@ -24,6 +24,7 @@ __all__ = [
     "regions_table",
     "splits_table",
     "trials_table",
+    "variants_table",
 ]
 
 PLAN_COLUMNS = (
@@ -176,6 +177,19 @@ def inner_predictions_table(
     ]
     empty = _predicted(NO_CELL, [], [], cohort).assign(inner_fold=[])
     return pd.concat([empty, *parts], ignore_index=True).astype({"inner_fold": "int64"})
+
+
+def variants_table(plan: Plan, results: Mapping[Cell, CellResult], cohort: Cohort) -> pd.DataFrame:
+    """Return what networks predicted with less: one row per case, cell and variant."""
+    parts = [
+        _predicted(one.cell, one.test, proba, cohort).assign(variant=name)
+        for one in _ended_well(plan, results)
+        for name, proba in one.variants.items()
+    ]
+    empty = _predicted(NO_CELL, [], [], cohort).assign(variant=pd.Series([], dtype="str"))
+    table = pd.concat([empty, *parts], ignore_index=True)
+    first = [*table.columns[: list(table.columns).index("label")], "variant"]
+    return table[[*first, *(name for name in table.columns if name not in first)]]
 
 
 def _ended_well(plan: Plan, results: Mapping[Cell, CellResult]) -> list[CellResult]:

@@ -138,7 +138,10 @@ def train_stage(
         ("rate", LRScheduler(LambdaLR, lr_lambda=_rise_and_cosine(total), step_every="batch")),
     ]
     if valid is not None:
-        stopping = EarlyStopping(patience=stage.patience, load_best=True, sink=_silent)
+        # Any lower loss is better, so that the kept epoch is the lowest one of the history.
+        stopping = EarlyStopping(
+            patience=stage.patience, threshold=0.0, load_best=True, sink=_silent
+        )
         callbacks.append(("stop", stopping))
     net = NeuralNetClassifier(
         module,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from optuna.distributions import FloatDistribution
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from benchmark.experiment import Cell, fit_final, run_cell
+from benchmark.experiment import Cell, RunStore, fit_final, run_cell
 from benchmark.experiment._plan import cell_seed, fold_seed, make_plan
+from benchmark.experiment._tables import variants_table
 from cohorts import BenchmarkError
 from models import MODELS, ModelSpec, register_model
 
@@ -189,7 +191,55 @@ def test_networks_leave_their_losses(small_cohort):
         ("warm-up", 3),
         ("end to end", 1),
     ]
-    assert all(np.isfinite([e["train_loss"], e["valid_loss"]]).all() for e in result.history)
+    names = ("train_loss", "valid_loss", "valid_roc_auc", "valid_balanced_accuracy")
+    assert np.isfinite([[epoch[name] for name in names] for epoch in result.history]).all()
+
+
+def test_networks_leave_their_variants(small_cohort, tmp_path):
+    """Each variant predicts the test cases of its fold, is stored and stands in a table."""
+    ready = prepared(small_cohort, ["image+tabular"], ["late_fusion", "compact_fusion"])
+    make_task, store = task_factory(ready), RunStore(tmp_path)
+    store.check(ready.config, small_cohort, ready.plan)
+    store.begin(ready.config, small_cohort, ready.plan, {})
+    cells = [next(c for c in ready.plan.cells if c.model == name) for _, name in ready.plan.rows]
+    results = {cell: run_cell(make_task(cell)) for cell in cells}
+    late, compact = results.values()
+    assert list(late.variants) == ["image only", "tables only", "after the warm-up"]
+    assert list(compact.variants) == ["image only", "tables only"]
+    for proba in late.variants.values():
+        assert np.allclose(np.sum(proba, axis=1), 1)
+        assert len(proba) == len(late.test)
+        assert not np.allclose(proba, late.proba)
+    store.write(late)
+    assert store.read(late.cell) == late
+    table = variants_table(ready.plan, results, small_cohort)
+    assert len(table) == 3 * len(late.test) + 2 * len(compact.test)
+    stored = table[(table["model"] == "late_fusion") & (table["variant"] == "tables only")]
+    assert stored["case"].tolist() == [small_cohort.cases[i] for i in late.test]
+    assert (
+        stored[[f"p_{name}" for name in small_cohort.classes]].to_numpy().tolist()
+        == (late.variants["tables only"])
+    )
+
+
+def test_a_class_that_a_network_never_saw_keeps_probability_zero(small_cohort):
+    """Variants have a column for every class of the cohort, as predictions do."""
+    ready = prepared(small_cohort, ["image+tabular"], ["compact_fusion"])
+    task = task_factory(ready)(ready.plan.cells[0])
+    kept = np.flatnonzero(task.training.y != 1)
+    part = replace(
+        task.training,
+        X=task.training.X.iloc[kept],
+        y=task.training.y[kept],
+        groups=task.training.groups[kept],
+    )
+    result = run_cell(replace(task, training=part, train_rows=task.train_rows[kept]))
+    assert result.status == "ok", result.reason
+    for proba in result.variants.values():
+        values = np.asarray(proba)
+        assert values.shape == (len(result.test), 3)
+        assert (values[:, 1] == 0).all()
+        assert (values[:, [0, 2]] > 0).all()
 
 
 def test_seeds_hash_names():

@@ -314,3 +314,40 @@ def test_the_summary_is_json(study):
     assert main(["run", "run.yaml", "--jobs", "1", "--out", "out"]) == 0
     summary = json.loads((study / "out" / "leaderboard.json").read_text())
     assert [row["model"] for row in summary["rows"]][-1] == "dummy"
+
+
+def test_external_cohorts_are_announced_planned_and_scored(study, capsys):
+    """A dry run shows cases, refits and reasons; a run ends with how the leader does there."""
+    table = pd.read_csv("patients.csv")
+    table["exam"] = "x" + table["exam"]
+    table["age"] += 2
+    table["who"] = "x" + table["who"]
+    table.drop(columns="lump").to_csv("others.csv", index=False)
+    table.to_csv("full.csv", index=False)
+    config = (study / "run.yaml").read_text()
+    options = "options: {case: exam, patient: who, label: result, exclude: [image, mask],"
+    (study / "run.yaml").write_text(
+        f"{config}"
+        "evaluation: {target_sensitivity: 0.7}\n"
+        "external:\n"
+        f"  - {{name: manifest, label: full, title: All of it, data: full.csv, {options} "
+        "modalities: {clinical: [age, lump]}}}\n"
+        f"  - {{name: manifest, label: less, data: others.csv, {options} "
+        "modalities: {clinical: [age]}}}\n"
+    )
+    assert main(["run", "run.yaml", "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "External, only predicted: All of it: 24 cases (12 benign, 12 malignant)" in shown
+    assert "external full: 2 rows refitted on all development cases, about" in shown
+    assert (
+        "external less: skipped: dummy on clinical: its table 'clinical' has no column 'lump'"
+        in shown
+    )
+    assert main(["run", "run.yaml", "--out", "out", "--jobs", "1"]) == 0
+    shown = capsys.readouterr().out
+    assert "External: All of it, 24 cases: 2 rows scored, 0 skipped or failed" in shown
+    assert "logistic_regression on clinical (first on the internal board): AUC malignant" in shown
+    assert "At the threshold frozen for 70% sensitivity: 12 of 12 malignant found" in shown
+    assert "0 rows scored, 2 skipped or failed" in shown
+    assert main(["report", "out"]) == 0
+    assert "External: All of it" in capsys.readouterr().out

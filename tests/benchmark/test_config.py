@@ -57,6 +57,20 @@ def test_data_is_relative_to_the_config_file(tmp_path, monkeypatch):
     assert load_config(absolute).cohort.data == str(tmp_path / "a.csv")
 
 
+def test_external_data_are_relative_to_the_config_file_too(tmp_path, monkeypatch):
+    """The path of a cohort that is only predicted; classes that are numbers are their texts."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study").mkdir()
+    path = tmp_path / "study" / "run.yaml"
+    path.write_text(
+        "external: [{name: manifest, data: b.csv, label: b, classes: {0: benign, 1: null}}]"
+    )
+    (entry,) = load_config(path).external
+    assert entry.data == str(Path("study") / "b.csv")
+    assert entry.classes == {"0": "benign", "1": None}
+    assert entry.key == "b"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -72,6 +86,12 @@ def test_data_is_relative_to_the_config_file(tmp_path, monkeypatch):
         ("feature_options: {radiomics: {levels: 3}}", r"Unknown key 'levels'.*'n_levels'"),
         ("evaluation: {primary: auc}", r"Unknown metric 'auc' in .*Did you mean 'roc_auc'\?"),
         ("cohort: {positive_class: yes}", r'unquoted yes as True; write it in quotes: "yes"'),
+        ("external: [{name: breats}]", r"'breats' in .*, under external\. Did you mean 'breast'"),
+        ("external: [{name: busi}]", r"external cohort 'busi' is read from disk; give its path"),
+        ("external: [{name: demo}, {name: demo}]", r"two external cohorts are called 'demo'\. Giv"),
+        ("external: [{name: demo, label: ../x}]", r"external\.0\.label = '\.\./x' will not do"),
+        ("external: [{name: demo, clases: {}}]", r"Unknown key 'clases' .*under external\.0:"),
+        ("external: [{name: demo, classes: {yes: a}}]", r'yes as True; write it in quotes: "yes"'),
         ("models: []", r"run\.yaml: models names none\. Name at least one"),
         ("outer: 3", r"outer = 3 will not do: it takes keys .* its keys are n_splits, n_repeats"),
         ("a: [", r"run\.yaml is not readable as YAML: .*line 1"),

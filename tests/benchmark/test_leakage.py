@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from benchmark.experiment import run_cell
 from cohorts import Cohort, Column, ColumnKind, TabularModality
 from features import TabularEncoder
-from models.networks import FusionNetworkClassifier
+from models.networks import FusionNetworkClassifier, _classifiers
 
 from support import make_small_cohort, prepared, task_factory
 
@@ -71,14 +71,14 @@ def test_a_spy_never_sees_a_test_row(small_cohort, features, model, seen):
 def test_early_stopping_watches_training_patients_only(small_cohort, model, monkeypatch):
     """The held-out patients of a network are whole, of the training part, and untrained on."""
     held_out = []
-    original = FusionNetworkClassifier._hold_out
+    original = _classifiers.hold_out
 
-    def spying(self, labels, groups):
-        train, valid = original(self, labels, groups)
+    def spying(labels, groups, **options):
+        train, valid = original(labels, groups, **options)
         held_out.append((np.asarray(groups), train, valid))
         return train, valid
 
-    monkeypatch.setattr(FusionNetworkClassifier, "_hold_out", spying)
+    monkeypatch.setattr(_classifiers, "hold_out", spying)
     features = "image+tabular" if model == "late_fusion" else "tabular"
     make_task = task_factory(ready := prepared(small_cohort, [features], [model]))
     task = make_task(ready.plan.cells[0])

@@ -47,6 +47,7 @@ def test_the_run_folder_is_complete(finished):
         "inner_predictions.parquet",
         "scores.parquet",
         "models",
+        "development.json",
         "leaderboard.html",
         "leaderboard.csv",
         "leaderboard.json",
@@ -54,6 +55,7 @@ def test_the_run_folder_is_complete(finished):
         "columns.parquet",
         "regions.parquet",
         "trials.parquet",
+        "variants.parquet",
     }
 
 
@@ -245,6 +247,21 @@ def test_a_report_needs_no_model_code(finished, tmp_path, monkeypatch):
     monkeypatch.delitem(MODELS._items, "logistic_regression")
     render(copy)
     assert "logistic_regression" in set(Run(copy).leaderboard["model"])
+
+
+def test_a_folder_without_variants_is_still_rendered(finished, tmp_path):
+    """As earlier versions left it: the page has no such section, and every score is the same."""
+    copy = tmp_path / "copy"
+    shutil.copytree(finished.folder, copy)
+    (copy / "variants.parquet").unlink()
+    plan = pd.read_parquet(copy / "plan.parquet")
+    plan.assign(history="[]").to_parquet(copy / "plan.parquet")
+    summary = render(copy)
+    assert summary["variants"] == summary["learning"] == []
+    page = (copy / "leaderboard.html").read_text(encoding="utf-8")
+    assert 'id="variants"' not in page
+    assert 'id="learning"' not in page
+    assert Run(copy).leaderboard.equals(finished.leaderboard)
 
 
 def count_cells(monkeypatch) -> list[str]:

@@ -78,3 +78,21 @@ def test_calibrating_lowers_the_loss_on_further_cases():
     further, wrong, _ = draw(3000, slope=3.0, shift=(0.8, 0.0, -0.8), seed=9)
     mended = ProbabilityCalibrator().fit(proba, labels).transform(wrong)
     assert log_loss(further, mended) < log_loss(further, wrong) - 0.1
+
+
+def test_known_base_rates_are_taken_back_without_evidence():
+    """With no more than two cases the shift is the one that undoes the class weights."""
+    rates = np.array([0.7, 0.2, 0.1])
+    proba = np.full((2, 3), 1 / 3)
+    found = ProbabilityCalibrator(rates, pull=10.0).fit(proba, [0, 1])
+    assert found.transform(proba[:1])[0] == pytest.approx(rates, abs=0.05)
+
+
+def test_evidence_outweighs_the_base_rates():
+    """Among thousands of cases, wrong base rates are forgotten."""
+    labels, proba, _ = draw(5000)
+    told, untold = (
+        ProbabilityCalibrator(rates, pull=10.0).fit(proba, labels)
+        for rates in ([0.8, 0.1, 0.1], None)
+    )
+    assert told.shift_ == pytest.approx(untold.shift_, abs=0.05)

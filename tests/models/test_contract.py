@@ -17,6 +17,8 @@ from models import (
     MODELS,
     ModelSettings,
     NetworkSettings,
+    ProbabilityCalibrator,
+    RecalibratedClassifier,
     fit_with_groups,
     load_model,
     save_model,
@@ -93,6 +95,14 @@ def test_fits_predicts_and_keeps(small_cohort, data, name, tmp_path):
     save_model(classifier, tmp_path / "model", metadata={})
     loaded = load_model(tmp_path / "model").predict_proba(X[test])
     assert np.allclose(loaded, proba, atol=1e-9)
+    if not spec.is_deep:
+        calibrator = ProbabilityCalibrator().fit(proba, np.full(len(proba), 2))
+        recalibrated = RecalibratedClassifier(classifier, calibrator)
+        save_model(recalibrated, tmp_path / "recalibrated", metadata={})
+        kept = load_model(tmp_path / "recalibrated")
+        assert (loaded == proba).all()
+        assert (kept.predict_proba(X[test]) == recalibrated.predict_proba(X[test])).all()
+        assert (kept.predict_proba(X[test]) != proba).any()
 
 
 @pytest.mark.parametrize("name", MODELS.names())
@@ -197,7 +207,7 @@ def test_a_model_file_that_names_foreign_code_is_refused(tmp_path, data, small_c
 def test_a_model_of_another_schema_is_refused(tmp_path):
     """The message has both versions."""
     (tmp_path / "model.json").write_text('{"schema_version": 99, "sonobench": "9.9"}')
-    with pytest.raises(BenchmarkError, match=r"schema version 99.*reads 2.*sonobench 9\.9"):
+    with pytest.raises(BenchmarkError, match=r"schema version 99.*reads 3.*sonobench 9\.9"):
         load_model(tmp_path)
     with pytest.raises(BenchmarkError, match="holds no model"):
         load_model(tmp_path / "nowhere")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,14 @@ import pytest
 
 from cohorts import BenchmarkError, Column, ColumnKind
 from features import BlockSchema
-from models import MODELS, ModelSettings, NetworkSettings, load_model, save_model
+from models import (
+    MODELS,
+    ModelSettings,
+    NetworkSettings,
+    hash_files,
+    load_model,
+    save_model,
+)
 
 COLUMNS = (
     Column("age", ColumnKind.NUMERIC, "years"),
@@ -20,6 +29,9 @@ COLUMNS = (
     Column("side", ColumnKind.CATEGORICAL),
     Column("signs", ColumnKind.MULTI_LABEL, separator="/"),
 )
+
+
+STORED = Path(__file__).parent / "stored"
 
 
 @pytest.fixture
@@ -67,5 +79,107 @@ def test_a_model_of_an_earlier_schema_is_refused(tmp_path, recorded, name):
     save_model(model.fit(recorded, np.arange(60) % 2), tmp_path, metadata={})
     path = tmp_path / "model.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 1}))
-    with pytest.raises(BenchmarkError, match=r"schema version 1, this sonobench reads 2"):
+    with pytest.raises(BenchmarkError, match=r"schema version 1, this sonobench reads 3"):
         load_model(tmp_path)
+
+
+@pytest.mark.parametrize("folder", sorted(STORED.iterdir()), ids=lambda path: path.name)
+def test_folders_of_past_schemas_are_refused_whole(folder):
+    """Models that earlier versions wrote are refused by their schema, before a file is parsed."""
+    schema = folder.name.removeprefix("schema_")
+    with pytest.raises(BenchmarkError, match=f"schema version {schema}, this sonobench reads 3"):
+        load_model(folder, files=hash_files(folder))
+
+
+def fitted(name: str, recorded: pd.DataFrame):
+    settings = ModelSettings(max_rounds=3, networks=NetworkSettings(tabular_epochs=1))
+    block = BlockSchema("clinical", "clinical", "tabular", COLUMNS)
+    spec = MODELS.get(name)
+    model = spec.build([block], params=dict(spec.defaults), random_state=0, settings=settings)
+    return model.fit(recorded, np.arange(60) % 2)
+
+
+class TestFiles:
+    @pytest.fixture(params=["logistic_regression", "tabular_network"])
+    def kept(self, request, recorded, tmp_path) -> tuple[Path, dict[str, str]]:
+        """A classical model or a network on disk, and the hashes a run would note."""
+        save_model(fitted(request.param, recorded), tmp_path / "m", metadata={})
+        return tmp_path / "m", hash_files(tmp_path / "m")
+
+    def test_untouched_files_load(self, kept):
+        """Hidden files that a system leaves behind are no reason to refuse."""
+        folder, files = kept
+        (folder / ".DS_Store").write_bytes(b"x")
+        assert load_model(folder, files=files).classes_.tolist() == [0, 1]
+
+    def test_one_changed_byte_anywhere_is_refused(self, kept):
+        """Every file is named when its last byte differs, before anything is parsed."""
+        folder, files = kept
+        for name in files:
+            path = folder / name
+            whole = path.read_bytes()
+            path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+            with pytest.raises(BenchmarkError, match=f"{name}' is not the file that the run wrote"):
+                load_model(folder, files=files)
+            path.write_bytes(whole)
+        load_model(folder, files=files)
+
+    def test_truncated_missing_and_foreign_files_are_refused(self, kept):
+        """One sentence each names the file and says what to do."""
+        folder, files = kept
+        name = max(files, key=lambda one: (folder / one).stat().st_size)
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(BenchmarkError, match="SHA-256 differs"):
+            load_model(folder, files=files)
+        (folder / name).unlink()
+        with pytest.raises(BenchmarkError, match=f"{name} is missing in .* Copy the run folder"):
+            load_model(folder, files=files)
+        (folder / name).write_bytes(whole)
+        (folder / "extra.pkl").write_bytes(b"x")
+        with pytest.raises(BenchmarkError, match=r"extra\.pkl' is no file of the run"):
+            load_model(folder, files=files)
+        with pytest.raises(BenchmarkError, match=r"is missing in .*nowhere"):
+            load_model(folder.parent / "nowhere", files=files)
+
+    def test_a_damaged_description_without_hashes_is_refused(self, kept):
+        """Where nobody knows the hashes, broken JSON is still one sentence."""
+        folder, _ = kept
+        path = folder / "model.json"
+        path.write_bytes(path.read_bytes()[:-20])
+        with pytest.raises(BenchmarkError, match=r"model\.json is damaged"):
+            load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "packages"),
+    [
+        ("logistic_regression", ["scikit-learn"]),
+        ("xgboost", ["scikit-learn", "xgboost"]),
+        ("lightgbm", ["scikit-learn", "lightgbm"]),
+        ("tabular_network", ["torch", "scikit-learn"]),
+    ],
+)
+def test_models_of_other_versions_are_refused(tmp_path, recorded, name, packages):
+    """What a model stands on is noted, and another version says what to install."""
+    save_model(fitted(name, recorded), tmp_path / "m", metadata={})
+    path = tmp_path / "m" / "model.json"
+    about = json.loads(path.read_text())
+    assert list(about["versions"]) == packages
+    for package in packages:
+        shutil.copytree(tmp_path / "m", tmp_path / package)
+        versions = about["versions"] | {package: "0.1.2"}
+        (tmp_path / package / "model.json").write_text(json.dumps(about | {"versions": versions}))
+        with pytest.raises(BenchmarkError, match=rf"To use it: pip install {package}==0\.1\.2"):
+            load_model(tmp_path / package)
+
+
+def test_patch_releases_of_torch_will_do(tmp_path, recorded):
+    """Tensors are plain: only the first two numbers of torch's version count."""
+    save_model(fitted("tabular_network", recorded), tmp_path, metadata={})
+    path = tmp_path / "model.json"
+    about = json.loads(path.read_text())
+    patched = ".".join([*about["versions"]["torch"].split(".")[:2], "99"])
+    versions = about["versions"] | {"torch": patched}
+    path.write_text(json.dumps(about | {"versions": versions}))
+    load_model(tmp_path)

@@ -166,20 +166,14 @@ def test_every_epoch_has_its_scores(cases):
     assert alone[0]["valid_roc_auc"] is alone[0]["valid_balanced_accuracy"] is None
 
 
-def test_auto_takes_bfloat16_where_there_are_instructions(monkeypatch):
-    """Of a processor torch tells; what is asked for by name is done anywhere."""
-    for capabilities, expected in (
-        ({"avx512_bf16": True}, True),
-        ({"amx_bf16": True}, True),
-        ({"avx512_f": True, "avx512_bf16": False}, False),
-        ({}, False),
-    ):
-        monkeypatch.setattr(
-            _devices.torch.cpu, "get_capabilities", lambda c=capabilities: c, raising=False
-        )
-        assert trains_in_bfloat16("auto", "cpu") is expected
-        assert trains_in_bfloat16("bfloat16", "cpu")
-        assert not trains_in_bfloat16("float32", "cpu")
+@pytest.mark.parametrize("supported", [True, False])
+def test_auto_takes_bfloat16_on_a_gpu_that_has_it(monkeypatch, supported):
+    """On a processor never by itself; what is asked for by name is done anywhere."""
+    monkeypatch.setattr(_devices.torch.cuda, "is_bf16_supported", lambda **_: supported)
+    assert trains_in_bfloat16("auto", "cuda") is supported
+    assert not trains_in_bfloat16("auto", "cpu")
+    assert trains_in_bfloat16("bfloat16", "cpu")
+    assert not trains_in_bfloat16("float32", "cuda")
 
 
 @pytest.mark.parametrize("mixed", [True, False])
@@ -243,3 +237,18 @@ def test_settings_reach_the_networks(name):
     names = ("modality_dropout", "label_smoothing", "ema_decay", "precision")
     assert [built[key] for key in names] == [0.3, 0.05, 0.9, "float32"]
     assert built["augment"] == augment
+
+
+@pytest.mark.parametrize("name", [one.name for one in MODELS if one.is_deep])
+def test_what_is_tuned_reaches_the_network(name):
+    """Each tuned value is a parameter; only a pretrained backbone has a tuned rate of its own."""
+    spec = MODELS.get(name)
+    params = {
+        key: spec.search_space[key].choices[-1] if key == "dropout" else 0.00321
+        for key in spec.search_space
+    }
+    kinds = ["pixels"] * spec.reads_images + ["tabular"] * spec.reads_tables
+    blocks = [BlockSchema(kind, kind, kind, ()) for kind in kinds]
+    built = spec.build(blocks, params=params, random_state=0, settings=ModelSettings())
+    assert params.items() <= built.get_params().items()
+    assert ("backbone_learning_rate" in params) == (name in ("image_network", "late_fusion"))

@@ -10,7 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.evaluation import RunRecord, build_board, score_table, summarise
+from benchmark.evaluation import (
+    ExternalRecord,
+    RunRecord,
+    build_board,
+    score_external,
+    score_table,
+    summarise,
+)
 
 N_FOLDS = 3
 
@@ -55,6 +62,8 @@ def make_summary(
     simulation: str = "real",
     n_cases: int = 90,
     n_resamples: int = 100,
+    external: Sequence[ExternalRecord] = (),
+    target_sensitivity: float = 0.9,
     **replaced: Any,
 ) -> Summary:
     """Build a summary; entries of `replaced` take the place of those of ``run.json``."""
@@ -75,6 +84,19 @@ def make_summary(
         scores=score_table(board, confidence=0.95),
         board=board,
         inner=_inner(predictions),
+        external=tuple(
+            score_external(
+                one,
+                board,
+                evaluation={
+                    "n_resamples": n_resamples,
+                    "confidence": 0.95,
+                    "target_sensitivity": target_sensitivity,
+                },
+                seed=7,
+            )
+            for one in external
+        ),
     )
     # As it comes back from leaderboard.json: plain types only.
     summary: Summary = json.loads(json.dumps(summarise(record)))
@@ -85,6 +107,49 @@ def make_summary(
 def make_summary_fixture() -> Callable[..., Summary]:
     """Give the maker to tests: modules under tests/ do not import each other."""
     return make_summary
+
+
+def make_external(
+    rows: Sequence[tuple[str, str, str, float]] = ROWS,
+    *,
+    unscored: Sequence[tuple[str, str, str, str, str]] = (),
+    classes: Sequence[str] = ("benign", "malignant", "normal"),
+    absent: Sequence[str] = ("normal",),
+    n_cases: int = 60,
+    **replaced: Any,
+) -> ExternalRecord:
+    """Build what a run stores of an external cohort; `replaced` is of its description."""
+    splits = _splits(n_cases).assign(fold=-1)
+    parts = [_predictions(splits, row, classes, seed + 50) for seed, row in enumerate(rows)]
+    table = pd.concat(parts, ignore_index=True)
+    table = table[~table["label"].isin(absent)]
+    counts = table.drop_duplicates("case")["label"].value_counts()
+    sizes = {name: int(counts.get(name, 0)) for name in classes}
+    cells = [_cell(row, "ok", "", -1) for row in rows]
+    cells += [_cell(row, row[3], row[4], -1) for row in unscored]
+    n_kept = sum(sizes.values())
+    description = _cohort(classes, "real", n_kept) | {
+        "key": "elsewhere",
+        "title": "Patients of elsewhere",
+        "classes": [
+            {"name": name, "n_cases": size, "n_patients": size} for name, size in sizes.items()
+        ],
+        "fingerprint": "fedcba9876543210",
+        "mapping": [
+            {"from": "carcinoma", "to": "malignant", "n_cases": sizes["malignant"]},
+            {"from": "cyst", "to": None, "n_cases": 4},
+        ],
+        "gaps": {},
+        "notes": [{"code": "shared-cases", "severity": "warning", "text": "2 were left out."}],
+        "differences": ["It has no normal case."],
+    }
+    return ExternalRecord(description | replaced, pd.DataFrame(cells), table)
+
+
+@pytest.fixture(name="make_external")
+def make_external_fixture() -> Callable[..., ExternalRecord]:
+    """Give the maker to tests, as above."""
+    return make_external
 
 
 @pytest.fixture
@@ -144,6 +209,7 @@ def _cell(row: Sequence[Any], status: str, reason: str, fold: int) -> dict[str, 
         "fold": fold,
         "status": status,
         "reason": reason,
+        "history": "[]",
         "notes": json.dumps([RANDOM_WEIGHTS] if random else []),
         "tune_time_s": 2.0,
         "fit_time_s": 0.5,

@@ -1,0 +1,135 @@
+"""External cohorts are checked before any long work: overlap, masks, pixel sizes, classes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmark import Run, prepare, run
+from cohorts import BenchmarkError, load_cohort
+
+from manifests import write
+from support import made_cohorts, tiny_config
+
+
+@pytest.fixture(scope="module", autouse=True)
+def made(tmp_path_factory):
+    """A loader of small cohorts with images and tables."""
+    with made_cohorts(tmp_path_factory.mktemp):
+        yield
+
+
+def there(label="there", **options):
+    return {
+        "name": "made",
+        "label": label,
+        "options": {"seed": 1, "n_patients": 30, "prefix": "x", **options},
+    }
+
+
+def config_of(*external, features, models, **values):
+    return tiny_config(
+        cohort={"name": "made"},
+        external=list(external),
+        features=list(features),
+        models=list(models),
+        final_models="none",
+        **values,
+    )
+
+
+SMALL = {"features": ["tabular", "clinical"], "models": ["dummy"]}
+
+
+def summary_of(finished: Run) -> dict:
+    return json.loads((finished.folder / "leaderboard.json").read_text())
+
+
+def test_expert_masks_are_needed_of_every_image():
+    """Rows inside masks are skipped where an external image has none, and marked where all have."""
+    entries = (there(), there("bare", masks=False))
+    ready = prepare(config_of(*entries, features=["radiomics_mask"], models=["dummy"]))
+    with_masks, bare = ready.external
+    assert len(with_masks.plan.cells) == 1
+    assert bare.plan.cells == ()
+    assert bare.plan.skipped[0].reason == (
+        "45 of its 45 images have no mask, and radiomics_mask needs one of each"
+    )
+
+
+def manifest_entry(folder: Path, *, n: int = 6, positive: str = "malignant") -> dict:
+    """Cases of a table with an image each, no two alike, every other one positive."""
+    rng = np.random.default_rng(0)
+    table = "id,image,y\n"
+    for i in range(n):
+        grey = rng.integers(0, 255, size=(24, 24 + i), dtype=np.uint8)
+        Image.fromarray(grey).save(folder / f"{i}.png")
+        table += f"m{i},{i}.png,{positive if i % 2 else 'benign'}\n"
+    return {
+        "name": "manifest",
+        "data": str(write(folder, table)),
+        "options": {"case": "id", "label": "y", "images": {"ultrasound": {"image": "image"}}},
+        "classes": {} if positive == "malignant" else {positive: "malignant"},
+    }
+
+
+def test_shared_cases_are_left_out_and_said(tmp_path):
+    """A copy of a development image costs the case; a whole copy is no external cohort."""
+    development = load_cohort("made")
+    entry = manifest_entry(tmp_path, positive="cancer")
+    shutil.copy(development.images[0].records[0][0].path, tmp_path / "5.png")
+    ready = prepare(config_of(entry, features=["radiomics"], models=["dummy"]))
+    (external,) = ready.external
+    assert external.cohort.n_cases == 5
+    assert external.cohort.class_counts() == {"normal": 0, "benign": 3, "malignant": 2}
+    (note,) = (note for note in external.cohort.notes if note.code == "shared-cases")
+    assert "1 of 6 cases were left out" in note.text
+    assert "1 with the same image file" in note.text
+    with pytest.raises(BenchmarkError, match=r"external\.there: all 90 cases stand in the devel"):
+        prepare(config_of({"name": "made", "label": "there"}, **SMALL))
+
+
+def test_equal_patient_ids_are_a_warning():
+    """They may be numbers given twice; only the user can know."""
+    (external,) = prepare(config_of(there(prefix=""), **SMALL)).external
+    (note,) = (note for note in external.cohort.notes if note.code == "shared-patient-ids")
+    assert note.text.startswith("30 patient ids stand in the development cohort as well")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (there() | {"classes": {"normal": "healthy"}}, r"'healthy' in external\.there\.classes"),
+        (there(seeed=1), r"Unknown key 'seeed' in external\.there\.options"),
+        ({"name": "manifest", "data": "nowhere.csv"}, r"'nowhere\.csv' does not exist"),
+    ],
+)
+def test_what_is_wrong_is_said_before_any_long_work(entry, message):
+    """Preparing a run, as a dry run does, loads and checks external cohorts."""
+    with pytest.raises(BenchmarkError, match=message):
+        prepare(config_of(entry, **SMALL))
+
+
+def test_pixel_sizes_that_imaging_needs_are_needed_there_too(tmp_path):
+    """The message names the external cohort."""
+    entry = manifest_entry(tmp_path)
+    config = config_of(entry, features=["radiomics"], models=["dummy"], imaging={"pixel_mm": 0.1})
+    with pytest.raises(BenchmarkError, match=r"external\.manifest: imaging\.pixel_mm = 0\.1 needs"):
+        prepare(config)
+
+
+def test_columns_that_no_case_there_has_are_said(tmp_path):
+    """Lengths in mm without any pixel size are imputed, and the row says so."""
+    entry = manifest_entry(tmp_path)
+    options = {"radiomics": {"families": ["firstorder", "shape"]}}
+    config = config_of(entry, features=["radiomics"], models=["dummy"], feature_options=options)
+    done = run(config, out=tmp_path / "run", n_jobs=1, use_cache=False)
+    (board,) = summary_of(done)["external"]
+    assert "columns-without-values" in board["rows"][0]["notes"]
+    (text,) = (one["text"] for one in board["notes"] if one["code"] == "columns-without-values")
+    assert "shape_area" in text

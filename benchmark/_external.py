@@ -37,6 +37,7 @@ from cohorts import (
     map_classes,
 )
 from features import (
+    PIXEL_KINDS,
     FeatureBlock,
     FeatureCache,
     FeatureSet,
@@ -276,7 +277,7 @@ def _blocks(
 
 def _with_empty_columns(block: FeatureBlock, development: FeatureBlock) -> FeatureBlock:
     """Say which columns have values in development and none here: models see them imputed."""
-    if block.schema.kind == "pixels":
+    if block.schema.kind in PIXEL_KINDS:
         return block
     known = development.frame.notna().any() & ~block.frame.notna().any()
     empty = [name.split(BLOCK_SEPARATOR, 1)[1] for name in known.index[known]]

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from cohorts import Column, ColumnKind
-from features import EXTRACTORS, FeatureText, TabularEncoder
+from features import EXTRACTORS, FINETUNED, FeatureText, TabularEncoder
+from models import NetworkSettings
 
 __all__ = ["feature_table"]
 
@@ -50,7 +51,17 @@ def feature_table() -> pd.DataFrame:
             texts = [FeatureText("…", description=f"as in {twin}; {extractor.title}")]
         seen[extractor.name] = described
         rows += [(extractor.name, *text) for text in texts]
+    rows.append((FINETUNED, *_finetuned_features()))
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _finetuned_features() -> FeatureText:
+    networks = NetworkSettings()
+    return FeatureText(
+        "0 …",
+        description=f"pooled feature 0, 1, … of {networks.backbone} at {networks.image_size} px, "
+        "fine-tuned on the training part of the fold (model_settings.networks)",
+    )
 
 
 def _encoded_columns() -> list[FeatureText]:

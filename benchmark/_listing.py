@@ -10,7 +10,7 @@ import yaml
 from benchmark.config import PRESETS, Config, load_config
 from benchmark.evaluation import METRICS
 from cohorts import COHORTS
-from features import EXTRACTORS
+from features import EXTRACTORS, FINETUNED
 from models import MODELS
 
 __all__ = ["cohorts", "commented_config", "features", "metrics", "models", "presets"]
@@ -33,12 +33,19 @@ def features() -> Listing:
     for extractor in EXTRACTORS:
         extracted.append((extractor.name, extractor.title))
         extracted.append((f"{extractor.name}+tabular", f"{extractor.name} and all tables"))
+    finetuned: Listing = [
+        (
+            FINETUNED,
+            "a backbone's pooled features, fine-tuned inside each fold, for classical models",
+        ),
+        (f"{FINETUNED}+tabular", f"{FINETUNED} and all tables"),
+    ]
     pixels: Listing = [
         ("all", "every extractor that needs no mask, and all tabular modalities"),
         ("image", "the image itself, for networks"),
         ("image+tabular", "the image itself and all tabular modalities, for networks"),
     ]
-    return [*tables, *extracted, *pixels]
+    return [*tables, *extracted, *finetuned, *pixels]
 
 
 def models() -> Listing:
@@ -74,6 +81,8 @@ def commented_config() -> str:
         "# preset           quick (minutes), standard (an evening), full (the whole grid)",
         "# features         feature sets to run; null runs all that the cohort has",
         "# models           models to run; null runs all",
+        "# finetuned_embeddings  whether the embedding_finetuned sets are run without being named:",
+        "#                  a network for every outer fold and each of its inner ones",
         "# imaging          steps that every image goes through first",
         "# feature_options  extractor: {option: value}",
         "# model_settings   size of models and training of the networks",

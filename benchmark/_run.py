@@ -31,6 +31,7 @@ from benchmark.experiment import (
     Split,
     TaskFactory,
     default_jobs,
+    estimate_networks_s,
     estimate_s,
     fold_notes,
     make_plan,
@@ -47,8 +48,9 @@ from features import (
     check_options,
     check_pixel_sizes,
     extraction_s,
+    is_finetuned,
 )
-from models import MODELS
+from models import EMBEDDING_NETWORK, MODELS
 from reports import render_leaderboard
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "Run",
     "default_folder",
     "extraction_estimate_s",
+    "finetuning_estimate_s",
     "plan_table",
     "prepare",
     "render",
@@ -146,7 +149,8 @@ def prepare(config: Config) -> Preparation:
     cohort = cohort.with_notes(*fold_notes(cohort, splits))
     plan = make_plan(cohort, config)
     check_options(cohort, _block_names(plan), config.feature_options)
-    for name in dict.fromkeys(model for _, model in plan.rows):
+    networks = [EMBEDDING_NETWORK for features, _ in plan.rows if is_finetuned(features)]
+    for name in dict.fromkeys([*networks, *(model for _, model in plan.rows)]):
         MODELS.get(name).check(config.model_settings)
     sets = {one.name: one for one in plan.sets}
     costs = {cell: estimate_s(cohort, config, cell, sets[cell.features]) for cell in plan.cells}
@@ -220,6 +224,9 @@ def run(
     if which != "none":
         final = FinalModels(store, make_task, ready.cohort, ready.config, cache)
         final.save(summary, which=which)
+    if all(result.status == "ok" for result in results.values()):
+        # Refits can need networks of their own.
+        store.discard_work()
     return Run(folder)
 
 
@@ -303,6 +310,7 @@ def _extract(
         blocks,
         ready.splits,
         lambda cell: store.study_place(cell, ready.config),
+        memory=store.networks,
     )
 
 
@@ -344,11 +352,21 @@ def extraction_estimate_s(ready: Preparation) -> float:
     return extraction_s(ready.cohort, _block_names(ready.plan))
 
 
+def finetuning_estimate_s(ready: Preparation) -> float:
+    """Return the expected seconds of training the networks that rows share, on one core."""
+    return estimate_networks_s(ready.cohort, ready.config, ready.plan)
+
+
 def _block_names(plan: Plan) -> list[str]:
     return list(dict.fromkeys(name for one in plan.sets for name in one.blocks))
 
 
-def total_estimate_s(plan: Plan, costs: Mapping[Cell, float], n_jobs: int) -> float:
-    """Return the expected wall seconds: the cores' shares, or the longest cell if it is longer."""
+def total_estimate_s(
+    plan: Plan, costs: Mapping[Cell, float], n_jobs: int, *, networks_s: float = 0.0
+) -> float:
+    """Return the expected wall seconds: the cores' shares, or the longest cell if it is longer.
+
+    Networks that rows share, of `networks_s` in all, are trained before the cells.
+    """
     spent = [costs[cell] for cell in plan.cells]
-    return max(sum(spent) / n_jobs, max(spent))
+    return networks_s / n_jobs + max(sum(spent) / n_jobs, max(spent))

@@ -224,17 +224,30 @@ def _announce(ready: Preparation) -> None:
 
 def _print_plan(ready: Preparation, n_jobs: int) -> None:
     from benchmark._external_text import planned
-    from benchmark._run import extraction_estimate_s, plan_table, total_estimate_s
+    from benchmark._run import (
+        extraction_estimate_s,
+        finetuning_estimate_s,
+        plan_table,
+        total_estimate_s,
+    )
+    from benchmark.experiment import n_networks
     from reports import duration
 
     table = plan_table(ready)
     print(table.to_string(index=False, formatters={"core_s": "{:.0f}".format}))
     for row in ready.plan.skipped:
         print(f"skipped: {row.model} on {row.features}: {row.reason}")
-    wall = total_estimate_s(ready.plan, ready.costs, n_jobs)
+    networks_s = finetuning_estimate_s(ready)
+    if networks_s:
+        print(
+            f"fine-tuned embeddings: {n_networks(ready.plan, ready.config)} networks, each trained "
+            f"once for all rows, about {duration(networks_s)} of one core"
+        )
+    core_s = sum(ready.costs.values()) + networks_s
+    wall = total_estimate_s(ready.plan, ready.costs, n_jobs, networks_s=networks_s)
     print(
         f"{len(ready.plan.rows)} rows, {len(ready.plan.cells)} cells, about "
-        f"{duration(sum(ready.costs.values()))} of one core, {duration(wall)} with {n_jobs} "
+        f"{duration(core_s)} of one core, {duration(wall)} with {n_jobs} "
         f"job(s), plus up to {duration(extraction_estimate_s(ready))} for image features, less "
         "what the cache holds. A rough guess: machines differ by a factor."
     )

@@ -194,6 +194,9 @@ class Config:
         Where the numbers below come from unless they are given.
     features, models : tuple of str or None
         Feature sets and models by name; all that fit where None.
+    finetuned_embeddings : bool
+        Whether the sets on embeddings of a backbone that is fine-tuned in every fold are run
+        where `features` names none: a network for each outer fold and each of its inner ones.
     imaging : ImagingOptions
         What is done to every image before anything is computed from it.
     feature_options : mapping of str to mapping
@@ -219,6 +222,7 @@ class Config:
     preset: str = "quick"
     features: tuple[str, ...] | None = None
     models: tuple[str, ...] | None = None
+    finetuned_embeddings: bool = True
     imaging: ImagingOptions = Field(default_factory=ImagingOptions)
     feature_options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     model_settings: ModelSettings = Field(default_factory=ModelSettings)
@@ -252,6 +256,8 @@ def _without_password(url: str | None) -> str | None:
 # is the default protocol with the networks tuned as well.
 PRESETS: dict[str, dict[str, Any]] = {
     "quick": {
+        # Nine networks, to be trained one after the other on one core.
+        "finetuned_embeddings": False,
         "outer": {"n_splits": 3, "n_repeats": 1},
         "inner": {"n_splits": 2, "n_trials": 3, "n_trials_expensive": 1},
         "model_settings": {

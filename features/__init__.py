@@ -2,6 +2,7 @@
 
 from features._blocks import (
     EXTRACTORS,
+    PIXEL_KINDS,
     BlockKind,
     BlockSchema,
     FeatureBlock,
@@ -18,6 +19,7 @@ from features._progress import progress_bar
 from features._scaling import SteadyScaler
 from features._seen import describe_seen, outside_seen
 from features._sets import (
+    FINETUNED,
     FeatureSet,
     assemble,
     available_sets,
@@ -27,6 +29,7 @@ from features._sets import (
     check_options,
     check_pixel_sizes,
     extraction_s,
+    is_finetuned,
     rebuild_blocks,
     select_sets,
     skipped_sets,
@@ -37,6 +40,7 @@ from features.backbones import (
     NAMED_WEIGHTS,
     Backbone,
     check_backbone,
+    count_features,
     create_backbone,
     normalise_grey,
     normalise_pixels,
@@ -61,7 +65,9 @@ from features import embedding
 
 __all__ = [
     "EXTRACTORS",
+    "FINETUNED",
     "NAMED_WEIGHTS",
+    "PIXEL_KINDS",
     "UNUSED_DAYS",
     "AugmentOptions",
     "Backbone",
@@ -90,6 +96,7 @@ __all__ = [
     "check_backbone",
     "check_options",
     "check_pixel_sizes",
+    "count_features",
     "create_backbone",
     "decode_image",
     "decode_mask",
@@ -100,6 +107,7 @@ __all__ = [
     "extraction_s",
     "find_region",
     "image_block",
+    "is_finetuned",
     "list_files",
     "load_pixels",
     "make_preprocessor",

@@ -16,6 +16,7 @@ from features.imaging import ImagingOptions
 
 __all__ = [
     "EXTRACTORS",
+    "PIXEL_KINDS",
     "BlockKind",
     "BlockSchema",
     "FeatureBlock",
@@ -24,7 +25,11 @@ __all__ = [
     "register_extractor",
 ]
 
-BlockKind = Literal["tabular", "image_features", "pixels"]
+BlockKind = Literal["tabular", "image_features", "pixels", "finetuned"]
+
+# Kinds whose one column holds the images themselves.
+PIXEL_KINDS: frozenset[BlockKind] = frozenset({"pixels", "finetuned"})
+
 Options = TypeVar("Options")
 
 
@@ -62,15 +67,17 @@ class BlockSchema:
         Block name, such as ``"clinical"`` or ``"radiomics"``.
     modality : str
         The cohort modality it was made from.
-    kind : {"tabular", "image_features", "pixels"}
+    kind : {"tabular", "image_features", "pixels", "finetuned"}
         ``tabular``: recorded columns, still to be encoded inside the fold.
         ``image_features``: numbers computed from one image at a time.
         ``pixels``: one object column of `ImageRecord` tuples, for networks only.
+        ``finetuned``: the same column, for classical models: inside the fold a network is
+        fine-tuned on the training rows, and its features take the column's place.
     columns : tuple of Column
         Their names are ``"<block>__<column>"``; no modality holds the separator, so they are
         unique in a cohort.
     imaging : ImagingOptions or None
-        Of pixels: what is done to each image before a network sees it.
+        Of images themselves: what is done to each image before a network sees it.
     """
 
     name: str
@@ -124,7 +131,7 @@ class FeatureBlock:
         Of pixels, columns and settings only: the cohort's fingerprint has the bytes.
         """
         digest = hashlib.sha256(repr((self.schema, sorted(self.settings.items()))).encode())
-        if self.schema.kind != "pixels":
+        if self.schema.kind not in PIXEL_KINDS:
             digest.update(self.frame.to_csv().encode())
         return digest.hexdigest()
 

@@ -7,14 +7,24 @@ from collections.abc import Sequence
 import pandas as pd
 
 from cohorts import BLOCK_SEPARATOR, Column, ColumnKind, ImageModality
-from features._blocks import BlockSchema, FeatureBlock
+from features._blocks import BlockKind, BlockSchema, FeatureBlock
 from features.imaging import ImagingOptions
 
 __all__ = ["pixels_block"]
 
+FINETUNED = (
+    "the image itself; models see the features of a backbone that was fine-tuned on the training "
+    "part of the fold"
+)
+
 
 def pixels_block(
-    name: str, cases: Sequence[str], images: ImageModality, imaging: ImagingOptions
+    name: str,
+    cases: Sequence[str],
+    images: ImageModality,
+    imaging: ImagingOptions,
+    *,
+    kind: BlockKind = "pixels",
 ) -> FeatureBlock:
     """Return the images of a modality as one object column of `ImageRecord` tuples.
 
@@ -30,15 +40,18 @@ def pixels_block(
         Of the same cases.
     imaging : ImagingOptions
         What networks do to each image before they see it.
+    kind : {"pixels", "finetuned"}
+        Who reads it: networks, or classical models through a network's features.
 
     Returns
     -------
     FeatureBlock
-        Of kind ``pixels``.
+        Of that kind.
     """
-    column = Column(f"{name}{BLOCK_SEPARATOR}pixels", ColumnKind.IMAGES)
+    description = FINETUNED if kind == "finetuned" else ""
+    column = Column(f"{name}{BLOCK_SEPARATOR}pixels", ColumnKind.IMAGES, description=description)
     cells = pd.Series(list(images.records), index=list(cases), dtype=object)
-    schema = BlockSchema(name, images.name, "pixels", (column,), imaging)
+    schema = BlockSchema(name, images.name, kind, (column,), imaging)
     return FeatureBlock(
         schema, cells.to_frame(column.name), settings={"imaging": imaging.settings()}
     )

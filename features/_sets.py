@@ -31,6 +31,7 @@ from features._pixels import pixels_block
 from features.imaging import ImagingOptions
 
 __all__ = [
+    "FINETUNED",
     "FeatureSet",
     "assemble",
     "available_sets",
@@ -40,6 +41,7 @@ __all__ = [
     "check_options",
     "check_pixel_sizes",
     "extraction_s",
+    "is_finetuned",
     "rebuild_blocks",
     "select_sets",
     "skipped_sets",
@@ -49,6 +51,9 @@ __all__ = [
 
 # Ends the name of a set that holds all tables beside an extractor's block.
 TABULAR = "+tabular"
+
+# Names the sets that hold the features of a backbone fine-tuned inside the fold.
+FINETUNED = "embedding_finetuned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +67,11 @@ class FeatureSet:
 def available_sets(cohort: Cohort) -> tuple[FeatureSet, ...]:
     """Return the feature sets whose modalities the cohort has.
 
-    Tabular modalities stand alone and together, extractors alone and with the tables,
-    everything as ``all``, and the raw pixels, for networks, as ``image`` and
-    ``image+tabular``. Blocks that need an expert's masks stand alone (together with the
-    tables only where asked for by name), are no part of ``all``, and are left out where
-    `skipped_sets` has a reason. Sets that would hold the same blocks are listed once.
+    Tabular modalities stand alone and together, extractors alone and with the tables, so does
+    ``embedding_finetuned``, everything else as ``all``, and the raw pixels, for networks, as
+    ``image`` and ``image+tabular``. Blocks that need an expert's masks stand alone (together
+    with the tables only where asked for by name), are no part of ``all``, and are left out
+    where `skipped_sets` has a reason. Sets that would hold the same blocks are listed once.
 
     Raises
     ------
@@ -95,7 +100,7 @@ def _possible_sets(cohort: Cohort) -> tuple[FeatureSet, ...]:
     by_extractor: dict[str, tuple[str, ...]] = {}
     for name, (extractor, _) in extracted.items():
         by_extractor[extractor.name] = (*by_extractor.get(extractor.name, ()), name)
-    pixels = tuple(_pixel_blocks(cohort))
+    pixels, finetuned = (_named_blocks(stem, cohort) for stem in ("image", FINETUNED))
     candidates = [FeatureSet("tabular", tables)] if len(tables) == 1 else []
     candidates += [FeatureSet(name, (name,)) for name in tables]
     candidates += [FeatureSet("tabular", tables)]
@@ -105,6 +110,9 @@ def _possible_sets(cohort: Cohort) -> tuple[FeatureSet, ...]:
             FeatureSet(f"{name}{TABULAR}", (*blocks, *tables))
             for name, blocks in by_extractor.items()
         ]
+    candidates += [FeatureSet(FINETUNED, finetuned)]
+    if tables and finetuned:
+        candidates += [FeatureSet(f"{FINETUNED}{TABULAR}", (*finetuned, *tables))]
     without_masks = [
         name for name, (extractor, _) in extracted.items() if not extractor.reads_masks
     ]
@@ -118,7 +126,7 @@ def block_kinds(cohort: Cohort) -> dict[str, BlockKind]:
     """Return the kind of every block that the cohort can have, before any is computed."""
     kinds: dict[str, BlockKind] = {table.name: "tabular" for table in cohort.tables}
     kinds |= dict.fromkeys(_extracted_blocks(cohort), "image_features")
-    kinds |= dict.fromkeys(_pixel_blocks(cohort), "pixels")
+    kinds |= {name: _pixel_kind(name) for name in _pixel_blocks(cohort)}
     return kinds
 
 
@@ -128,6 +136,17 @@ def block_modalities(cohort: Cohort) -> dict[str, str]:
     found |= {name: images.name for name, (_, images) in _extracted_blocks(cohort).items()}
     found |= {name: images.name for name, images in _pixel_blocks(cohort).items()}
     return found
+
+
+def is_finetuned(name: str) -> bool:
+    """Return whether the feature set of this name needs networks that are trained in the fold.
+
+    Examples
+    --------
+    >>> [is_finetuned(name) for name in ("embedding_finetuned+tabular", "embedding+tabular")]
+    [True, False]
+    """
+    return name.removesuffix(TABULAR) == FINETUNED
 
 
 def select_sets(cohort: Cohort, names: Sequence[str] | None) -> tuple[FeatureSet, ...]:
@@ -204,7 +223,9 @@ def build_blocks(
         if name in tables:
             blocks[name] = _tabular_block(tables[name])
         elif name in pixels:
-            blocks[name] = pixels_block(name, cohort.cases, pixels[name], imaging)
+            blocks[name] = pixels_block(
+                name, cohort.cases, pixels[name], imaging, kind=_pixel_kind(name)
+            )
         else:
             extractor, images = extracted[name]
             parsed = _parsed_options(extractor, options)
@@ -352,7 +373,7 @@ def assemble(blocks: Sequence[FeatureBlock]) -> pd.DataFrame:
 
 
 def _check_modality_names(tables: Sequence[str], image_blocks: Collection[str]) -> None:
-    stems = {"image", *EXTRACTORS.names()}
+    stems = {"image", FINETUNED, *EXTRACTORS.names()}
     taken = {"all", *stems, *(f"{stem}+tabular" for stem in stems), *image_blocks}
     if len(tables) > 1:
         taken.add("tabular")
@@ -365,7 +386,20 @@ def _check_modality_names(tables: Sequence[str], image_blocks: Collection[str]) 
 
 
 def _pixel_blocks(cohort: Cohort) -> dict[str, ImageModality]:
-    return {_block_name("image", cohort, images): images for images in cohort.images}
+    """Return the blocks of images themselves: those for networks, and those to be embedded."""
+    return {
+        _block_name(stem, cohort, images): images
+        for stem in ("image", FINETUNED)
+        for images in cohort.images
+    }
+
+
+def _named_blocks(stem: str, cohort: Cohort) -> tuple[str, ...]:
+    return tuple(_block_name(stem, cohort, images) for images in cohort.images)
+
+
+def _pixel_kind(block: str) -> BlockKind:
+    return "finetuned" if block.startswith(FINETUNED) else "pixels"
 
 
 def _extracted_blocks(cohort: Cohort) -> dict[str, tuple[FeatureExtractor[Any], ImageModality]]:

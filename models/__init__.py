@@ -8,6 +8,7 @@ from models import _deep
 
 # isort: on
 from models._calibration import ProbabilityCalibrator, RecalibratedClassifier
+from models._finetuned import EMBEDDING_NETWORK, build_model, finetuned_columns, trained_network
 from models._groups import fit_with_groups, group_params
 from models._growth import Growth, GrowthPlan
 from models._persistence import (
@@ -23,6 +24,7 @@ from models._stacking import BlockStackingClassifier
 from models.classical import BalancedClassifier, BalancedNeighborsClassifier
 
 __all__ = [
+    "EMBEDDING_NETWORK",
     "MODELS",
     "BalancedClassifier",
     "BalancedNeighborsClassifier",
@@ -36,8 +38,10 @@ __all__ = [
     "RecalibratedClassifier",
     "_deep",
     "_stacking",
+    "build_model",
     "check_files",
     "classical",
+    "finetuned_columns",
     "fit_with_groups",
     "group_params",
     "hash_files",
@@ -45,4 +49,5 @@ __all__ = [
     "read_metadata",
     "register_model",
     "save_model",
+    "trained_network",
 ]

@@ -1,4 +1,4 @@
-"""Handing patients to the classifiers that split their training part."""
+"""Handing patients to whatever splits its training part."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["fit_with_groups", "group_params"]
 
 
 def group_params(classifier: Any, groups: Any) -> dict[str, Any]:
-    """Return what `fit` of the classifier is to be given besides X and y.
+    """Return what `fit` of the estimator is to be given besides X and y.
 
     Parameters
     ----------
     classifier : estimator
-        A classifier whose `fit` takes ``groups``, a pipeline that ends in one, or any other.
+        One whose `fit` takes ``groups``, a pipeline that holds such steps, or any other.
     groups : array-like of shape (n_samples,) or None
         Patients.
 
@@ -29,9 +29,14 @@ def group_params(classifier: Any, groups: Any) -> dict[str, Any]:
     if groups is None:
         return {}
     if isinstance(classifier, Pipeline):
-        name, last = classifier.steps[-1]
-        return {f"{name}__{key}": value for key, value in group_params(last, groups).items()}
-    return {"groups": groups} if has_fit_parameter(classifier, "groups") else {}
+        return {
+            f"{name}__{key}": value
+            for name, step in classifier.steps
+            for key, value in group_params(step, groups).items()
+        }
+    # A step of a pipeline may be a word, such as "passthrough".
+    takes_groups = hasattr(classifier, "fit") and has_fit_parameter(classifier, "groups")
+    return {"groups": groups} if takes_groups else {}
 
 
 def fit_with_groups(classifier: Any, X: Any, y: Any, groups: Any) -> Any:

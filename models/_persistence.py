@@ -14,6 +14,7 @@ from typing import Any
 import skops.io
 
 from cohorts import BenchmarkError, __version__, write_atomically
+from models._finetuned import join_network, split_network
 from models._skops import load_skops
 from models.networks import FusionNetworkClassifier, load_network, save_network
 
@@ -90,19 +91,25 @@ def save_model(classifier: Any, folder: Path, *, metadata: Mapping[str, Any]) ->
     """
     folder.mkdir(parents=True, exist_ok=True)
     is_network = isinstance(classifier, FusionNetworkClassifier)
+    columns, rest = split_network(classifier)
     if is_network:
         save_network(classifier, folder)
-        for path in folder.glob("*.safetensors"):
-            # Tensors are written for the user alone; models are as readable as any other file.
-            path.chmod(0o644)
         packages = _packages_of(classifier)
     else:
         path = folder / "model.skops"
-        skops.io.dump(classifier, path, compression=zipfile.ZIP_DEFLATED)
+        skops.io.dump(rest, path, compression=zipfile.ZIP_DEFLATED)
         packages = _packages_in(path)
+    if columns is not None:
+        # Beside the rest, not below it, so that the hashes of a folder's files hold it too.
+        save_network(columns.network_, folder)
+        packages = list(dict.fromkeys([*packages, *_packages_of(columns.network_)]))
+    for path in folder.glob("*.safetensors"):
+        # Tensors are written for the user alone; models are as readable as any other file.
+        path.chmod(0o644)
     about = {
         "schema_version": SCHEMA_VERSION,
         "format": "network" if is_network else "skops",
+        "embeds": columns is not None,
         "sonobench": __version__,
         "versions": {name: _installed(name) for name in packages},
         **metadata,
@@ -130,7 +137,9 @@ def load_model(folder: Path, *, files: Mapping[str, str] | None = None) -> Any:
     _check_versions(folder, about["versions"])
     if about["format"] == "network":
         return load_network(folder)
-    return load_skops(folder / "model.skops", trusted=TRUSTED_TYPES)
+    classifier = load_skops(folder / "model.skops", trusted=TRUSTED_TYPES)
+    # Models of earlier versions read no images through a network.
+    return join_network(load_network(folder), classifier) if about.get("embeds") else classifier
 
 
 def read_metadata(folder: Path, *, files: Mapping[str, str] | None = None) -> dict[str, Any]:

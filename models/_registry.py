@@ -61,10 +61,14 @@ class ModelSpec(ABC):
 
         Parameters
         ----------
-        kinds : sequence of {"tabular", "image_features", "pixels"}
+        kinds : sequence of {"tabular", "image_features", "pixels", "finetuned"}
             One for each block of a feature set.
         """
         return "pixels" not in kinds
+
+    def refuse(self, kinds: Sequence[BlockKind]) -> str | None:  # noqa: ARG002  # the default refuses nothing
+        """Return why there is no row on blocks that would otherwise be accepted, or None."""
+        return None
 
     def skip(self, cohort: Cohort) -> str | None:  # noqa: ARG002  # the default has no need of it
         """Return the reason why no row of this model can exist for the cohort, or None."""

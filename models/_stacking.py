@@ -26,6 +26,11 @@ __all__ = ["BlockStackingClassifier"]
 # A probability of exactly 0 or 1 would be an infinite logit for the fusing regression.
 PROBABILITY_FLOOR = 1e-3
 
+FINETUNED_INSIDE = (
+    "stacking compares its members on folds of its own, in which the network would have to be "
+    "trained anew as well; fine-tuned embeddings are for single models"
+)
+
 
 class BlockStackingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Pick the best model of each block and fuse their probabilities.
@@ -168,6 +173,10 @@ class Stacking(ModelSpec):
     def accepts(self, kinds: Sequence[BlockKind]) -> bool:
         """Fuse at least two blocks, none of them pixels."""
         return super().accepts(kinds) and len(kinds) > 1
+
+    def refuse(self, kinds: Sequence[BlockKind]) -> str | None:
+        """Leave out what is itself learnt from labels: it flatters what is stacked on it."""
+        return FINETUNED_INSIDE if "finetuned" in kinds else None
 
     def build(
         self,

@@ -78,7 +78,8 @@ def render_leaderboard(summary: Mapping[str, Any]) -> str:
         forest=_forest(summary, notes),
         roc=_roc(summary),
         confusions=_confusions(summary),
-        # Summaries of earlier versions have neither.
+        # Summaries of earlier versions have none of these.
+        gains=summary.get("gains", []),
         variants=summary.get("variants", []),
         fuses="image only" in names_of_variants(summary.get("variants", [])),
         learning=learning_section(summary.get("learning", []), stamp=STAMPS[summary["simulation"]]),

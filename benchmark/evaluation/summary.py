@@ -15,6 +15,7 @@ from benchmark.evaluation._external_summary import summarise_external
 from benchmark.evaluation.board import Board, RowKey
 from benchmark.evaluation.curves import confusion_counts, mean_roc_curve
 from benchmark.evaluation.external import ExternalBoard
+from benchmark.evaluation.gains import gain_ladders
 from benchmark.evaluation.learning import learning_curves
 from benchmark.evaluation.metrics import METRICS, Predictions, evaluate
 from benchmark.evaluation.variants import compare_variants
@@ -113,6 +114,12 @@ def summarise(record: RunRecord) -> dict[str, Any]:
     notes_of_rows = _row_notes(record)
     metrics = [_metric(name, cohort) for name in METRICS]
     rows = _rows(record, primary, notes_of_rows)
+    contestants = Contestants(
+        families=record.families,
+        inner_scores=_inner_scores(record, primary),
+        notes=notes_of_rows,
+        n_trials=_n_trials(record.plan),
+    )
     return {
         "schema_version": SUMMARY_SCHEMA_VERSION,
         "title": cohort["title"],
@@ -129,17 +136,18 @@ def summarise(record: RunRecord) -> dict[str, Any]:
         "verdicts": fusion_verdicts(
             record.board,
             METRICS[primary],
-            Contestants(
-                families=record.families,
-                inner_scores=_inner_scores(record, primary),
-                notes=notes_of_rows,
-                n_trials=_n_trials(record.plan),
-            ),
+            contestants,
             title=_metric(primary, cohort)["title"],
             unit=_units(cohort),
             confidence=record.evaluation["confidence"],
         ),
         "rows": rows,
+        "gains": gain_ladders(
+            record.board,
+            METRICS[primary],
+            contestants,
+            confidence=record.evaluation["confidence"],
+        ),
         "variants": _variants(record, rows, primary),
         "learning": [
             {

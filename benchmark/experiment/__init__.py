@@ -12,7 +12,16 @@ from benchmark.experiment._external import (
     plan_external,
     run_external_cells,
 )
-from benchmark.experiment._plan import Cell, Plan, SkippedRow, estimate_s, make_plan
+from benchmark.experiment._finetuning import train_networks
+from benchmark.experiment._plan import (
+    Cell,
+    Plan,
+    SkippedRow,
+    estimate_networks_s,
+    estimate_s,
+    make_plan,
+    n_networks,
+)
 from benchmark.experiment._splits import Split, fold_notes, grouped_folds, outer_splits
 from benchmark.experiment._store import RunStore, write_json, write_parquet
 
@@ -30,6 +39,7 @@ __all__ = [
     "TaskFactory",
     "default_jobs",
     "describe_cohort",
+    "estimate_networks_s",
     "estimate_s",
     "external_costs",
     "finished_plan",
@@ -37,12 +47,14 @@ __all__ = [
     "fold_notes",
     "grouped_folds",
     "make_plan",
+    "n_networks",
     "outer_splits",
     "plan_external",
     "predict_cases",
     "run_cell",
     "run_cells",
     "run_external_cells",
+    "train_networks",
     "write_json",
     "write_parquet",
 ]

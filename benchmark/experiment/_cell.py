@@ -23,13 +23,22 @@ from benchmark.experiment._plan import Cell, cell_seed, fold_seed
 from benchmark.experiment._tuning import StudyPlace, TuningResult, tune
 from cohorts import Note
 from features import BlockSchema
-from models import MODELS, ProbabilityCalibrator, RecalibratedClassifier, fit_with_groups
+from models import (
+    MODELS,
+    ProbabilityCalibrator,
+    RecalibratedClassifier,
+    build_model,
+    fit_with_groups,
+    trained_network,
+)
 
 __all__ = [
     "CellResult",
     "CellTask",
     "ExternalTask",
+    "describe_error",
     "fit_final",
+    "one_thread",
     "predict_cases",
     "run_cell",
     "run_external_cell",
@@ -67,6 +76,8 @@ class CellTask:
         What the page must say about rows on these blocks.
     place : StudyPlace or None
         Where the trials of the cell are kept while it runs; in memory where None.
+    memory : str or None
+        Folder of the networks that embed images inside the fold; see `FinetunedColumns`.
     """
 
     cell: Cell
@@ -78,6 +89,7 @@ class CellTask:
     test_rows: NDArray[np.intp]
     notes: tuple[Note, ...] = ()
     place: StudyPlace | None = None
+    memory: str | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +125,8 @@ class CellResult:
     history : list of mapping
         Losses and validation scores per epoch, for networks.
     weights : str
-        Where a network's image weights came from; empty without any.
+        Where the image weights of a network, or of the one that embeds, came from; empty
+        without any.
     notes : list of mapping
         Code, severity and text of what the page must say about the row.
     warnings : list of str
@@ -180,7 +193,7 @@ def run_cell(task: CellTask) -> CellResult:
     CellResult
         Ready to be stored.
     """
-    with _one_thread(), warnings.catch_warnings(record=True) as caught:
+    with one_thread(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         try:
             return _predict_fold(task, caught)
@@ -204,7 +217,7 @@ def run_external_cell(task: ExternalTask) -> dict[str, CellResult]:
         One for each cohort; an error while one is predicted leaves the others.
     """
     results: dict[str, CellResult] = {}
-    with _one_thread(), warnings.catch_warnings(record=True) as caught:
+    with one_thread(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         try:
             tuning, classifier, times = _tune_and_fit(task.fit)
@@ -228,12 +241,12 @@ def _failed(task: CellTask, error: Exception, caught: list[warnings.WarningMessa
         f"cohort={task.config.cohort.name}, features={cell.features}, "
         f"model={cell.model}, repeat={cell.repeat}, fold={cell.fold}"
     )
-    return CellResult(cell, "failed", reason=_describe(error), warnings=_messages(caught))
+    return CellResult(cell, "failed", reason=describe_error(error), warnings=_messages(caught))
 
 
 def fit_final(task: CellTask) -> tuple[Any, TuningResult]:
     """Tune and fit on all training rows of the task and return the classifier itself."""
-    with _one_thread(), warnings.catch_warnings():
+    with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tuning, classifier, _ = _tune_and_fit(task)
     return classifier, tuning
@@ -241,7 +254,7 @@ def fit_final(task: CellTask) -> tuple[Any, TuningResult]:
 
 def predict_cases(classifier: Any, X: pd.DataFrame, *, n_classes: int) -> NDArray[np.float64]:
     """Predict as a cell does: on one thread, and with probabilities that are checked."""
-    with _one_thread():
+    with one_thread():
         return predict_proba(classifier, X, n_classes=n_classes)
 
 
@@ -263,7 +276,8 @@ def _predict(
     proba = predict_proba(classifier, task.X_test, n_classes=task.training.n_classes)
     predict_time_s = time.perf_counter() - started
     inner = tuning.inner
-    notes = [*task.notes, *getattr(classifier, "notes_", ())]
+    network = trained_network(classifier)
+    notes = [*task.notes, *getattr(network, "notes_", ())]
     notes += [OUT_OF_TIME] if tuning.out_of_time else []
     return CellResult(
         task.cell,
@@ -280,7 +294,7 @@ def _predict(
         inner_proba=[] if inner is None else inner.proba.tolist(),
         variants=_variants(classifier, task),
         history=list(getattr(classifier, "history_", [])),
-        weights=getattr(classifier, "weights_", ""),
+        weights=getattr(network, "weights_", ""),
         notes=[{"code": note.code, "severity": note.severity, "text": note.text} for note in notes],
         warnings=_messages(caught),
         tune_time_s=times[0],
@@ -308,8 +322,14 @@ def _tune_and_fit(task: CellTask) -> tuple[TuningResult, Any, tuple[float, float
     seed = cell_seed(cell, config.seed)
 
     def build(params: Mapping[str, Any]) -> Any:
-        return spec.build(
-            task.blocks, params=params, random_state=seed, settings=config.model_settings
+        return build_model(
+            spec,
+            task.blocks,
+            params=params,
+            random_state=seed,
+            settings=config.model_settings,
+            network_seed=config.seed,
+            memory=task.memory,
         )
 
     started = time.perf_counter()
@@ -344,7 +364,7 @@ def _recalibrated(
     )
 
 
-def _describe(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """One line for the board: the error, the file and line where it rose, and its notes."""
     message = " ".join(str(error).split()) or "no message"
     frames = traceback.extract_tb(error.__traceback__)
@@ -359,7 +379,7 @@ def _messages(caught: list[warnings.WarningMessage]) -> list[str]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Keep every library on one thread: cells are what runs in parallel.
 
     The order of a sum depends on the number of threads, so this is also what makes the

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import joblib
@@ -13,13 +15,14 @@ from numpy.typing import NDArray
 
 from benchmark.config import Config
 from benchmark.experiment._cell import CellResult, CellTask, run_cell
+from benchmark.experiment._finetuning import train_networks
 from benchmark.experiment._inner import TrainingPart
 from benchmark.experiment._plan import Cell, Plan
 from benchmark.experiment._splits import Split
 from benchmark.experiment._store import RunStore
 from benchmark.experiment._tuning import StudyPlace
 from cohorts import Cohort
-from features import FeatureBlock, FeatureSet, assemble, progress_bar
+from features import FeatureBlock, FeatureSet, assemble, is_finetuned, progress_bar
 
 __all__ = ["TaskFactory", "default_jobs", "run_all", "run_cells", "without_mixed_weights"]
 
@@ -27,6 +30,8 @@ Task = TypeVar("Task")
 Done = TypeVar("Done")
 
 logger = logging.getLogger(__name__)
+
+UNTRAINED = "A network that embeds the images of this fold could not be trained: {error}"
 
 
 def default_jobs() -> int:
@@ -52,6 +57,9 @@ class TaskFactory:
         Outer folds.
     place_study : callable, optional
         Cell -> where its trials are kept while it runs; in memory by default.
+    memory : Path, optional
+        Folder of the networks that embed images inside the folds; without it, every cell
+        trains them for itself.
     """
 
     def __init__(
@@ -62,8 +70,11 @@ class TaskFactory:
         blocks: Mapping[str, FeatureBlock],
         splits: Sequence[Split],
         place_study: Callable[[Cell], StudyPlace] | None = None,
+        *,
+        memory: Path | None = None,
     ) -> None:
         self.config = config
+        self._memory = None if memory is None else str(memory)
         self._place_study = place_study
         self.blocks = {one.name: [blocks[name] for name in one.blocks] for one in sets}
         self._frames = {name: assemble(parts) for name, parts in self.blocks.items()}
@@ -88,6 +99,7 @@ class TaskFactory:
             test_rows=test,
             notes=tuple(note for block in blocks for note in block.notes),
             place=self._place(cell),
+            memory=self._memory,
         )
 
     def _place(self, cell: Cell) -> StudyPlace | None:
@@ -110,7 +122,7 @@ def run_cells(
     n_jobs: int,
     progress: bool,
 ) -> dict[Cell, CellResult]:
-    """Run what the store does not hold yet.
+    """Run what the store does not hold yet: first the networks that cells share, then the cells.
 
     Parameters
     ----------
@@ -136,7 +148,15 @@ def run_cells(
     missing = [cell for cell in plan.cells if cell not in results]
     missing.sort(key=lambda cell: (-costs[cell], cell))
     logger.info("cells=%d stored=%d to_run=%d", len(plan.cells), len(results), len(missing))
-    finished = run_all((make_task(cell) for cell in missing), run_cell, n_jobs=n_jobs)
+    errors = train_networks(missing, make_task, n_jobs=n_jobs, progress=progress)
+    failed = [
+        CellResult(cell, "failed", reason=UNTRAINED.format(error=errors[cell.repeat, cell.fold]))
+        for cell in missing
+        if is_finetuned(cell.features) and (cell.repeat, cell.fold) in errors
+    ]
+    lost = {result.cell for result in failed}
+    tasks = (make_task(cell) for cell in missing if cell not in lost)
+    finished = itertools.chain(failed, run_all(tasks, run_cell, n_jobs=n_jobs))
     with progress_bar(len(plan.cells), done=len(results), title="cells", shown=progress) as bar:
         for result in finished:
             store.write(result)

@@ -11,6 +11,7 @@ from typing import Any
 from benchmark.config import Config
 from benchmark.experiment._cell import CellResult, ExternalTask, run_external_cell
 from benchmark.experiment._engine import TaskFactory, run_all, without_mixed_weights
+from benchmark.experiment._finetuning import train_networks
 from benchmark.experiment._plan import Cell, Plan, SkippedRow, estimate_s
 from benchmark.experiment._store import RunStore, write_json, write_parquet
 from benchmark.experiment._tables import plan_table, predictions_table
@@ -265,6 +266,8 @@ def run_external_cells(
         for cell in order
     )
     logger.info("external=%s refits=%d", ",".join(targets), len(order))
+    # Refits that read the same networks must not train them beside each other.
+    train_networks(order, make_task, n_jobs=n_jobs, progress=progress)
     with progress_bar(len(order), done=0, title="external", shown=progress) as bar:
         for finished in run_all(tasks, run_external_cell, n_jobs=n_jobs):
             for name, result in finished.items():

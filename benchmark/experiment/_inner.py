@@ -21,6 +21,7 @@ from models import (
     ModelSpec,
     ProbabilityCalibrator,
     fit_with_groups,
+    group_params,
 )
 
 __all__ = [
@@ -231,7 +232,7 @@ class InnerFolds:
         whole, y, groups = self._part.features(number), self._part.y[train], self._part.groups
         X, X_held_out = whole.iloc[train], whole.iloc[held_out]
         if head is not None:
-            X = head.fit_transform(X, y)
+            X = head.fit_transform(X, y, **group_params(head, groups[train]))
             X_held_out = head.transform(X_held_out)
         return _Part(number, X, y, groups[train], X_held_out, held_out)
 

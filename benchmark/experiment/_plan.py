@@ -9,23 +9,30 @@ from dataclasses import dataclass
 
 from benchmark.config import Config
 from cohorts import BenchmarkError, Cohort
-from features import FeatureSet, block_kinds, select_sets, skipped_sets
-from models import MODELS, ModelSpec
+from features import FeatureSet, block_kinds, is_finetuned, select_sets, skipped_sets
+from models import EMBEDDING_NETWORK, MODELS, ModelSpec
 
 __all__ = [
     "Cell",
     "Plan",
     "SkippedRow",
     "cell_seed",
+    "estimate_networks_s",
     "estimate_s",
     "fold_seed",
     "make_plan",
+    "n_networks",
     "n_trials",
     "outer_seed",
 ]
 
 # Columns of an extracted block as models see them, reduced if wide; for the estimate alone.
 IMAGE_FEATURE_COLUMNS = 100
+
+FINETUNING_IS_OFF = (
+    "it takes a network for every outer fold and each of its inner folds, which this config leaves "
+    "out; name the set among the features, or set finetuned_embeddings: true"
+)
 
 # Of the readable part of a cell's file name; file systems allow 255 bytes in all.
 MAX_KEY_LENGTH = 120
@@ -114,23 +121,34 @@ def make_plan(cohort: Cohort, config: Config) -> Plan:
     BenchmarkError
         If a feature set is unknown for the cohort, or nothing is left to run.
     """
-    sets = select_sets(cohort, config.features)
+    sets, left_out = _wanted_sets(cohort, config)
     wanted = MODELS.names() if config.models is None else dict.fromkeys(config.models)
     models = [MODELS.get(name) for name in wanted]
     rows, skipped = planned_rows(cohort, sets, models)
     if not rows:
         raise BenchmarkError(_nothing_to_run(sets, models, skipped))
+    skipped += left_out
     cells = tuple(
         Cell(features, model, repeat, fold)
         for repeat in range(config.outer.n_repeats)
         for fold in range(config.outer.n_splits)
         for features, model in rows
     )
-    if config.features is None:
-        left_out = skipped_sets(cohort).items()
-        skipped += [SkippedRow(name, "—", reason) for name, reason in left_out]
     used = {features for features, _ in rows}
     return Plan(tuple(one for one in sets if one.name in used), cells, tuple(skipped))
+
+
+def _wanted_sets(cohort: Cohort, config: Config) -> tuple[tuple[FeatureSet, ...], list[SkippedRow]]:
+    """Return the sets to run and, where all are wanted, those that are left out with the reason."""
+    sets = select_sets(cohort, config.features)
+    if config.features is not None:
+        return sets, []
+    left_out = [SkippedRow(name, "—", reason) for name, reason in skipped_sets(cohort).items()]
+    if not config.finetuned_embeddings:
+        costly = [one.name for one in sets if is_finetuned(one.name)]
+        left_out += [SkippedRow(name, "—", FINETUNING_IS_OFF) for name in costly]
+        sets = tuple(one for one in sets if one.name not in costly)
+    return sets, left_out
 
 
 def planned_rows(
@@ -145,8 +163,14 @@ def planned_rows(
         if reason is not None:
             skipped.append(SkippedRow("—", spec.name, reason))
             continue
-        fitting = [one.name for one in sets if spec.accepts([kinds[name] for name in one.blocks])]
-        rows += [(name, spec.name) for name in fitting]
+        fitting = {
+            one.name: blocks
+            for one in sets
+            if spec.accepts(blocks := [kinds[name] for name in one.blocks])
+        }
+        refused = {name: why for name, blocks in fitting.items() if (why := spec.refuse(blocks))}
+        rows += [(name, spec.name) for name in fitting if name not in refused]
+        skipped += [SkippedRow(name, spec.name, why) for name, why in refused.items()]
         if not fitting:
             among = ", ".join(one.name for one in sets)
             reason = f"none of the feature sets in this run fits it ({among})"
@@ -166,6 +190,22 @@ def estimate_s(cohort: Cohort, config: Config, cell: Cell, feature_set: FeatureS
     per_fit = spec.estimate_fit_s(n_train, n_columns, config.model_settings)
     n_inner = n_inner_fits(spec, config)
     return per_fit * (1 + n_inner * inner_share)
+
+
+def n_networks(plan: Plan, config: Config) -> int:
+    """Return how many networks embed images inside the folds: shared by all rows that read them."""
+    folds = {(cell.repeat, cell.fold) for cell in plan.cells if is_finetuned(cell.features)}
+    return len(folds) * (1 + config.inner.n_splits)
+
+
+def estimate_networks_s(cohort: Cohort, config: Config, plan: Plan) -> float:
+    """Return the expected seconds of training them on one core, each once."""
+    n_train = cohort.n_cases * (1 - 1 / config.outer.n_splits)
+    n_inner = n_train * (1 - 1 / config.inner.n_splits)
+    spec = MODELS.get(EMBEDDING_NETWORK)
+    sizes = [n_train, *[n_inner] * config.inner.n_splits]
+    per_fold = sum(spec.estimate_fit_s(int(n), 0, config.model_settings) for n in sizes)
+    return n_networks(plan, config) / len(sizes) * per_fold
 
 
 def n_inner_fits(spec: ModelSpec, config: Config) -> int:

@@ -13,7 +13,7 @@ from benchmark.config import Config
 from benchmark.experiment._plan import outer_seed
 from cohorts import BenchmarkError, Cohort, Note
 
-__all__ = ["Split", "fold_notes", "grouped_folds", "outer_splits"]
+__all__ = ["Split", "fold_notes", "grouped_folds", "inner_folds", "outer_splits"]
 
 Indices = NDArray[np.intp]
 
@@ -109,6 +109,17 @@ def grouped_folds(
     splitter = StratifiedGroupKFold(n_splits=n_splits, shuffle=True, random_state=random_state)
     _, codes = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     return list(splitter.split(np.zeros(len(y)), y, codes))
+
+
+def inner_folds(
+    y: NDArray[np.intp],
+    groups: Sequence[str] | NDArray[np.object_],
+    config: Config,
+    *,
+    seed: int,
+) -> list[tuple[Indices, Indices]]:
+    """Return the inner folds of a training part; parameters as of `grouped_folds`."""
+    return grouped_folds(y, groups, n_splits=config.inner.n_splits, random_state=seed)
 
 
 def check_class_sizes(cohort: Cohort, config: Config) -> None:

@@ -40,7 +40,14 @@ __all__ = ["SCHEMA_VERSION", "RunStore", "write_json", "write_parquet"]
 
 # What may differ between two starts on the same folder: rows can be added to a board, cohorts
 # can be predicted besides, and images taken off its page.
-EXTENDABLE = ("external", "features", "models", "final_models", "show_images")
+EXTENDABLE = (
+    "external",
+    "features",
+    "models",
+    "finetuned_embeddings",
+    "final_models",
+    "show_images",
+)
 
 # Of the evaluation, only how finely it is done may change once predictions are there: the
 # primary metric is declared before the first fit.
@@ -80,6 +87,11 @@ class RunStore:
     @property
     def _studies(self) -> Path:
         return self._work / "studies"
+
+    @property
+    def networks(self) -> Path:
+        """Where the networks that embed images inside the folds are kept until all is done."""
+        return self._work / "networks"
 
     def check(self, config: Config, cohort: Cohort, plan: Plan) -> None:
         """Check, before any long work, that the folder is empty or belongs to the same run.
@@ -244,7 +256,11 @@ class RunStore:
         write_parquet(self.folder / "splits.parquet", splits_table(splits, cohort))
         write_parquet(self.folder / "trials.parquet", trials_table(plan, results))
         if all(cell in results and results[cell].status == "ok" for cell in plan.cells):
-            shutil.rmtree(self._work, ignore_errors=True)
+            self.discard_work()
+
+    def discard_work(self) -> None:
+        """Remove what was kept for work that has ended."""
+        shutil.rmtree(self._work, ignore_errors=True)
 
     def read_examples(self) -> dict[str, Any] | None:
         """Return the example images of the page, or None where the folder has none."""

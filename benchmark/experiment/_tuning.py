@@ -25,7 +25,7 @@ from benchmark.experiment._inner import (
     TrainingPart,
 )
 from benchmark.experiment._plan import n_trials
-from benchmark.experiment._splits import grouped_folds
+from benchmark.experiment._splits import inner_folds
 from models import ModelSpec
 
 __all__ = ["StudyPlace", "TuningResult", "tune"]
@@ -162,9 +162,7 @@ def tune(
     if spec.is_deep and budget == 1:
         # One candidate needs no comparison, and a network's inner fits cost minutes.
         return TuningResult(dict(spec.defaults), 0, 0, None)
-    folds = grouped_folds(
-        part.y, part.groups, n_splits=config.inner.n_splits, random_state=inner_seed
-    )
+    folds = inner_folds(part.y, part.groups, config, seed=inner_seed)
     inner = InnerFolds(spec, build, part, folds, config.model_settings)
     study = _open_study(place, config)
     started = time.monotonic()

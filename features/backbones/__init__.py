@@ -4,6 +4,7 @@ from features.backbones._backbone import (
     NAMED_WEIGHTS,
     Backbone,
     check_backbone,
+    count_features,
     create_backbone,
 )
 from features.backbones._input import normalise_grey, normalise_pixels
@@ -13,6 +14,7 @@ __all__ = [
     "NAMED_WEIGHTS",
     "Backbone",
     "check_backbone",
+    "count_features",
     "create_backbone",
     "normalise_grey",
     "normalise_pixels",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from torch import nn
 from cohorts import BenchmarkError, Note, unknown_name
 from features.backbones._weights import check_weights_path, hub_weights, load_checkpoint, load_file
 
-__all__ = ["NAMED_WEIGHTS", "Backbone", "check_backbone", "create_backbone"]
+__all__ = ["NAMED_WEIGHTS", "Backbone", "check_backbone", "count_features", "create_backbone"]
 
 # What is not a path.
 NAMED_WEIGHTS = ("auto", "pretrained", "random")
@@ -119,6 +120,31 @@ def check_backbone(name: str, *, weights: str) -> None:
     _check_name(name)
     if weights not in NAMED_WEIGHTS:
         check_weights_path(name, Path(weights))
+
+
+@cache
+def count_features(name: str) -> int:
+    """Return how many features a backbone has of an image, without fetching any weights.
+
+    Parameters
+    ----------
+    name : str
+        As for `create_backbone`.
+
+    Raises
+    ------
+    BenchmarkError
+        If the name is unknown.
+
+    Examples
+    --------
+    >>> count_features("compact")
+    128
+    """
+    _check_name(name)
+    # Laid out where nothing is stored: no weights are drawn, and the generator stays as it was.
+    with torch.device("meta"):
+        return int(_untrained(name).head_hidden_size)
 
 
 class CompactBackbone(nn.Module):

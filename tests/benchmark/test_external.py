@@ -161,6 +161,7 @@ SPIED = [
     ("tabular", "logistic_regression"),
     ("radiomics+tabular", "stacking"),
     ("image+tabular", "compact_fusion"),
+    ("embedding_finetuned", "logistic_regression"),
 ]
 
 
@@ -259,6 +260,28 @@ def test_a_row_is_fitted_once_for_all_cohorts(tmp_path, monkeypatch):
     config = config_of(there(), there("more", seed=2), features=["tabular"], models=["dummy"])
     run(config, out=tmp_path, n_jobs=1, use_cache=False)
     assert [key.rsplit(" ", 1)[-1] for key in ran if " " in key] == ["there+more"]
+
+
+def test_refits_share_one_network(tmp_path, monkeypatch):
+    """Rows on fine-tuned embeddings read networks that were trained on all cases once."""
+    trained: list[int] = []
+    fit = FusionNetworkClassifier.fit
+
+    def counted_fit(self, X, y, groups=None):
+        trained.append(len(X))
+        return fit(self, X, y, groups=groups)
+
+    monkeypatch.setattr(FusionNetworkClassifier, "fit", counted_fit)
+    features = ["embedding_finetuned", "embedding_finetuned+tabular"]
+    bare = there("bare", seed=2, prefix="y", tables=False)
+    ready = prepare(config_of(there(), bare, features=features, models=["knn", "dummy"]))
+    finished = run(ready, out=tmp_path, n_jobs=1, use_cache=False)
+    # Nine in the folds, then that of the refits and one for each of their inner folds.
+    assert len(trained) == 12
+    assert trained.count(ready.cohort.n_cases) == 1
+    assert predictions_of(finished)["features"].nunique() == 2
+    assert set(predictions_of(finished, "bare")["features"]) == {"embedding_finetuned"}
+    assert not (tmp_path / "work").exists()
 
 
 def test_other_cases_of_the_same_name_do_not_mix_in(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from cohorts import BenchmarkError, ImageModality
 from features import (
     EXTRACTORS,
     FeatureCache,
+    ImagingOptions,
     assemble,
     available_sets,
     block_kinds,
@@ -64,6 +66,8 @@ def test_several_image_modalities_have_a_block_each(small_cohort):
     blocks = {one.name: one.blocks for one in available_sets(both)}
     assert blocks["radiomics"] == ("radiomics_ultrasound", "radiomics_doppler")
     assert blocks["image"] == ("image_ultrasound", "image_doppler")
+    finetuned = ("embedding_finetuned_ultrasound", "embedding_finetuned_doppler")
+    assert blocks["embedding_finetuned"] == finetuned
     block = build_blocks(
         both, ["radiomics_doppler"], options={}, cache=FeatureCache(None), random_state=0
     )["radiomics_doppler"]
@@ -85,6 +89,8 @@ def test_several_image_modalities_have_a_block_each(small_cohort):
         "embedding_doppler": "image_features",
         "image_ultrasound": "pixels",
         "image_doppler": "pixels",
+        "embedding_finetuned_ultrasound": "finetuned",
+        "embedding_finetuned_doppler": "finetuned",
     }
 
 
@@ -230,6 +236,8 @@ def test_sets_of_a_cohort(small_cohort):
         "embedding": ("embedding",),
         "radiomics+tabular": ("radiomics", "clinical", "molecular"),
         "embedding+tabular": ("embedding", "clinical", "molecular"),
+        "embedding_finetuned": ("embedding_finetuned",),
+        "embedding_finetuned+tabular": ("embedding_finetuned", "clinical", "molecular"),
         "all": ("radiomics", "embedding", "clinical", "molecular"),
         "image": ("image",),
         "image+tabular": ("image", "clinical", "molecular"),
@@ -241,7 +249,8 @@ def test_sets_without_a_modality(small_cohort):
     tables = {one.name for one in available_sets(replace(small_cohort, images=()))}
     assert tables == {"clinical", "molecular", "tabular"}
     images = {one.name for one in available_sets(replace(small_cohort, tables=()))}
-    assert images == {"radiomics", "radiomics_mask", "embedding", "all", "image"}
+    extracted = {"radiomics", "radiomics_mask", "embedding", "embedding_finetuned"}
+    assert images == {*extracted, "all", "image"}
     one_table = replace(small_cohort, images=(), tables=small_cohort.tables[:1])
     assert [one.name for one in available_sets(one_table)] == ["tabular"]
     assert select_sets(one_table, ["clinical"])[0].blocks == ("clinical",)
@@ -253,13 +262,31 @@ def test_unknown_set_offers_the_nearest(small_cohort):
         select_sets(small_cohort, ["radiomic"])
 
 
-@pytest.mark.parametrize("name", ["all", "image", "radiomics", "tabular", "embedding+tabular"])
+@pytest.mark.parametrize(
+    "name", ["all", "image", "radiomics", "tabular", "embedding+tabular", "embedding_finetuned"]
+)
 def test_a_modality_cannot_take_the_name_of_a_set(small_cohort, name):
     """A table called `radiomics` would be taken for radiomics; the message lists what is taken."""
     renamed = replace(small_cohort.tables[0], name=name)
     cohort = replace(small_cohort, tables=(renamed, small_cohort.tables[1]))
     with pytest.raises(BenchmarkError, match=rf"cannot be called {re.escape(repr(name))}.*Rename"):
         available_sets(cohort)
+
+
+def test_images_to_be_embedded_in_the_fold_are_images_still(small_cohort):
+    """Nothing is computed of them before the fold; a moved file leaves the digest as it was."""
+    (images,) = small_cohort.images
+    moved = [
+        tuple(replace(one, path=Path("elsewhere") / one.path.name) for one in records)
+        for records in images.records
+    ]
+    elsewhere = replace(small_cohort, images=(ImageModality("ultrasound", tuple(moved)),))
+    block, other = (build(cohort, "embedding_finetuned") for cohort in (small_cohort, elsewhere))
+    assert (block.schema.kind, block.schema.imaging) == ("finetuned", ImagingOptions())
+    assert list(block.frame) == ["embedding_finetuned__pixels"]
+    assert block.frame.iloc[3, 0] == images.records[3]
+    assert block.digest() == other.digest()
+    assert "fine-tuned on the training part" in block.schema.columns[0].description
 
 
 def test_assembled_blocks_keep_the_cases(small_cohort):

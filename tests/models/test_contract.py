@@ -218,9 +218,8 @@ def test_no_file_of_a_model_is_a_pickle(tmp_path, data, small_cohort):
     for name in ("late_fusion", "svm"):
         spec = MODELS.get(name)
         blocks = blocks_for(spec, data)
-        fitted = fit(
-            spec, build(spec, blocks), assemble(blocks), small_cohort.labels, small_cohort.patients
-        )
+        X, y = assemble(blocks), small_cohort.labels
+        fitted = fit(build(spec, blocks), X, y, small_cohort.patients)
         save_model(fitted, tmp_path / name, metadata={})
     suffixes = {path.suffix for path in tmp_path.rglob("*") if path.is_file()}
     assert suffixes == {".json", ".safetensors", ".skops"}

@@ -54,20 +54,12 @@ class TrainingPart:
         Patients.
     n_classes : int
         Of the cohort.
-    X_inner : tuple of DataFrame, or None
-        For features that are themselves learnt from labels: those of the same rows, learnt
-        anew on the training rows of each inner fold. Where None, `X` serves every fold.
     """
 
     X: pd.DataFrame
     y: NDArray[np.intp]
     groups: NDArray[np.object_]
     n_classes: int
-    X_inner: tuple[pd.DataFrame, ...] | None = None
-
-    def features(self, inner_fold: int) -> pd.DataFrame:
-        """Return the features of all training rows as an inner fold may know them."""
-        return self.X if self.X_inner is None else self.X_inner[inner_fold]
 
 
 @dataclass(frozen=True)
@@ -229,7 +221,7 @@ class InnerFolds:
     def _encode(
         self, head: Any, number: int, train: NDArray[np.intp], held_out: NDArray[np.intp]
     ) -> _Part:
-        whole, y, groups = self._part.features(number), self._part.y[train], self._part.groups
+        whole, y, groups = self._part.X, self._part.y[train], self._part.groups
         X, X_held_out = whole.iloc[train], whole.iloc[held_out]
         if head is not None:
             X = head.fit_transform(X, y, **group_params(head, groups[train]))

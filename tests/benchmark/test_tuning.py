@@ -232,24 +232,6 @@ def test_boosting_stops_where_the_inner_folds_stop_improving(part):
     assert candidate.loss == min(losses.values())
 
 
-def test_features_learnt_inside_an_inner_fold_are_used_there(part):
-    """Where features depend on labels, each inner fold has its own, and the whole part another."""
-    marked = [part.X.assign(fold=float(i)) for i in range(3)]
-    seen = []
-
-    class Spying(Counting):
-        def build(self, blocks, *, params, random_state, settings):
-            return Spy(C=params["C"])
-
-    class Spy(LogisticRegression):
-        def fit(self, X, y, sample_weight=None):
-            seen.append(set(X["fold"]))
-            return super().fit(X, y, sample_weight)
-
-    search(replace(part, X_inner=tuple(marked)), Spying(), n_trials=1)
-    assert seen == [{0.0}, {1.0}, {2.0}]
-
-
 def test_inner_predictions_are_calibrated_without_their_own_labels():
     """Turning the labels of one inner fold round does not change its own predictions."""
     from benchmark.experiment._cell import _recalibrated

@@ -5,7 +5,8 @@ from benchmark.evaluation.board import Board, build_board, score_table
 from benchmark.evaluation.comparison import Difference, paired_difference
 from benchmark.evaluation.external import ExternalBoard, ExternalRecord, score_external
 from benchmark.evaluation.metrics import METRICS, Metric, Predictions, evaluate
-from benchmark.evaluation.summary import NO_EXAMPLES, RunRecord, summarise
+from benchmark.evaluation.record import NO_EXAMPLES, RunRecord
+from benchmark.evaluation.summary import summarise
 
 __all__ = [
     "METRICS",

@@ -5,27 +5,25 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from benchmark.evaluation._external_summary import summarise_external
-from benchmark.evaluation.board import Board, RowKey
+from benchmark.evaluation._protocol import describe_protocol, name_units, patients_sentence
+from benchmark.evaluation.board import RowKey
 from benchmark.evaluation.curves import confusion_counts, mean_roc_curve
-from benchmark.evaluation.external import ExternalBoard
 from benchmark.evaluation.gains import gain_ladders
 from benchmark.evaluation.learning import learning_curves
 from benchmark.evaluation.metrics import METRICS, Predictions, evaluate
+from benchmark.evaluation.record import RunRecord
 from benchmark.evaluation.variants import compare_variants
 from benchmark.evaluation.verdict import FUSION_MODELS, Contestants, FoldKey, fusion_verdicts
 
-__all__ = ["NO_EXAMPLES", "RunRecord", "leaderboard_table", "summarise"]
+__all__ = ["leaderboard_table", "summarise"]
 
 SUMMARY_SCHEMA_VERSION = 1
-
-TOO_NARROW = " Patients are not recorded: where one has several cases they are too narrow."
 
 # Risks closer together than this do not rank.
 NO_SPREAD = 1e-9
@@ -42,58 +40,6 @@ FAILED_FOLDS = "{n} of {total} folds failed; the first: {reason}"
 
 # Rows whose curves and confusion tables are drawn.
 N_LEADING = 4
-
-
-# Of a run whose page shows no image.
-NO_EXAMPLES: Mapping[str, Any] = {"steps": [], "outlined": False, "images": []}
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """What a finished run stored, read back.
-
-    Attributes
-    ----------
-    name : str
-        Name of the run folder.
-    description : mapping
-        ``run.json``.
-    plan : DataFrame
-        ``plan.parquet``.
-    scores : DataFrame
-        ``scores.parquet``.
-    board : Board
-        Aligned predictions.
-    inner : DataFrame
-        ``inner_predictions.parquet``: what choices between rows may be made on.
-    examples : mapping
-        ``examples.json``: an image of each class before and after the imaging pipeline.
-    variants : DataFrame or None
-        ``variants.parquet``: what networks predicted with less; None in earlier folders.
-    external : tuple of ExternalBoard
-        Scored external cohorts, in the order of the config.
-    """
-
-    name: str
-    description: Mapping[str, Any]
-    plan: pd.DataFrame
-    scores: pd.DataFrame
-    board: Board
-    inner: pd.DataFrame
-    examples: Mapping[str, Any] = field(default_factory=lambda: NO_EXAMPLES)
-    variants: pd.DataFrame | None = None
-    external: tuple[ExternalBoard, ...] = ()
-
-    @property
-    def families(self) -> dict[str, str]:
-        """Model -> family."""
-        return dict(zip(self.plan["model"], self.plan["family"], strict=True))
-
-    @property
-    def evaluation(self) -> Mapping[str, Any]:
-        """The evaluation section of the config."""
-        section: Mapping[str, Any] = self.description["config"]["evaluation"]
-        return section
 
 
 def summarise(record: RunRecord) -> dict[str, Any]:
@@ -128,9 +74,9 @@ def summarise(record: RunRecord) -> dict[str, Any]:
         "sonobench_version": description["versions"]["sonobench"],
         "preset": config["preset"],
         "simulation": cohort["simulation"],
-        "cohort": cohort | {"patients_sentence": _patients_sentence(cohort)},
+        "cohort": cohort | {"patients_sentence": patients_sentence(cohort)},
         "notes": _notes(description, record.plan, constant=bool(_constant_rows(record))),
-        "protocol": _protocol(config, cohort),
+        "protocol": describe_protocol(config, cohort),
         "primary": primary,
         "metrics": metrics,
         "verdicts": fusion_verdicts(
@@ -138,7 +84,7 @@ def summarise(record: RunRecord) -> dict[str, Any]:
             METRICS[primary],
             contestants,
             title=_metric(primary, cohort)["title"],
-            unit=_units(cohort),
+            unit=name_units(cohort),
             confidence=record.evaluation["confidence"],
         ),
         "rows": rows,
@@ -424,62 +370,6 @@ def _n_trials(plan: pd.DataFrame) -> dict[RowKey, int]:
 
 def _loads(text: Any, empty: Any) -> Any:
     return json.loads(text) if isinstance(text, str) else empty
-
-
-def _protocol(config: Mapping[str, Any], cohort: Mapping[str, Any]) -> dict[str, Any]:
-    outer, inner, evaluation = config["outer"], config["inner"], config["evaluation"]
-    repeats = "repeat" if outer["n_repeats"] == 1 else "repeats"
-    return {
-        "outer": f"{outer['n_splits']} folds, {outer['n_repeats']} {repeats}, stratified by class, "
-        f"{_units(cohort)} kept whole",
-        "inner": f"{inner['n_splits']} folds of each training part, grouped likewise",
-        "n_trials": inner["n_trials"],
-        "n_resamples": evaluation["n_resamples"],
-        "confidence": evaluation["confidence"],
-        "decision": "the most probable class",
-        "sentences": [
-            "Imputing, encoding, scaling, selecting and tuning see the training part of a fold "
-            "only; every score comes from cases that the scored model had not seen.",
-            "Parameters were chosen by log loss on the inner folds; the first trial is a "
-            f"known-good setting. Trials per fold: {inner['n_trials']}, of stacking and the "
-            f"networks {inner['n_trials_expensive']}; a trial that is worse than the median of the "
-            "others is given up. The number of boosting rounds is chosen with them.",
-            "Classes are weighted by inverse frequency in training, which shifts probabilities "
-            "towards the rarer classes. The shift, and overconfidence, are taken out again by one "
-            "slope and one constant per class: of classical rows fitted to the predictions on the "
-            "inner folds, of networks to the patients held out for early stopping.",
-            "ROC AUC is computed within each outer fold and averaged; the other scores are pooled "
-            "over all folds, each case once, at the most probable class. Repeats are averaged "
-            "score by score, never their probabilities.",
-            f"Intervals are {evaluation['confidence']:.0%} percentile intervals of "
-            f"{evaluation['n_resamples']} bootstrap resamples of {_units(cohort)}, drawn once for "
-            "all rows and stratified by class. They hold the fitted models fixed and so leave out "
-            "the variation of refitting them." + ("" if cohort["patients_known"] else TOO_NARROW),
-            "The first rows of a long board are partly lucky: the best score is an optimistic "
-            "estimate of that row's own performance.",
-        ],
-    }
-
-
-def _patients_sentence(cohort: Mapping[str, Any]) -> str:
-    """Say what stands for patients where none are recorded; empty where they are."""
-    if cohort["patients_known"]:
-        return ""
-    if cohort["n_patients"] < cohort["n_cases"]:
-        return (
-            "Patients are not recorded; near-duplicate images are kept together, which makes "
-            f"{cohort['n_patients']} groups."
-        )
-    return "Patients are not recorded, so every case counts as a patient of its own."
-
-
-def _units(cohort: Mapping[str, Any]) -> str:
-    """Name what folds keep whole and the bootstrap draws, in the plural."""
-    if cohort["patients_known"]:
-        return "patients"
-    if cohort["n_patients"] < cohort["n_cases"]:
-        return "groups of near-duplicate images"
-    return "cases"
 
 
 def _cost(record: RunRecord) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from benchmark.experiment import (
     Plan,
     RunStore,
     Split,
+    StudyPlace,
     TaskFactory,
     default_jobs,
     estimate_networks_s,
@@ -145,6 +146,8 @@ def prepare(config: Config) -> Preparation:
         cohort = cohort.with_positive_class(config.cohort.positive_class)
     check_weights(config, cohort)
     check_pixel_sizes(cohort, config.imaging)
+    if config.inner.storage is not None:
+        StudyPlace("", config.inner.storage).open()
     splits = outer_splits(cohort, config)
     cohort = cohort.with_notes(*fold_notes(cohort, splits))
     plan = make_plan(cohort, config)

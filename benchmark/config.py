@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ import yaml
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from benchmark._storage_url import check_storage_url, hide_secrets
 from benchmark.evaluation.metrics import METRICS
 from cohorts import COHORTS, BenchmarkError, parse_options, unknown_name
 from features import EXTRACTORS, NAMED_WEIGHTS, ImagingOptions
@@ -146,8 +146,9 @@ class InnerConfig:
         Whether a trial ends early once its loss is worse than the median of the others at the
         same fold or round.
     storage : str or None
-        URL of an Optuna storage in which several machines find the studies, such as
-        ``postgresql://…``; where None, each study is a journal file in the run folder.
+        URL of an Optuna storage that any machine which goes on with the run finds the studies
+        in, such as ``postgresql://…``; where None, each study is a journal file in the run
+        folder. Several machines may share it, each study being one's at a time.
     """
 
     n_splits: Splits = 3
@@ -236,7 +237,7 @@ class Config:
     def to_dict(self) -> dict[str, Any]:
         """Return plain nested dictionaries, ready for YAML or JSON; passwords are left out."""
         plain: dict[str, Any] = asdict(self)
-        plain["inner"]["storage"] = _without_password(self.inner.storage)
+        plain["inner"]["storage"] = hide_secrets(self.inner.storage)
         for key in ("features", "models"):
             plain[key] = None if plain[key] is None else list(plain[key])
         plain["external"] = list(plain["external"])
@@ -245,11 +246,6 @@ class Config:
     def to_yaml(self) -> str:
         """Return the resolved config as YAML."""
         return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
-
-
-def _without_password(url: str | None) -> str | None:
-    """Return a URL as it may be stored, in a run folder that others see."""
-    return None if url is None else re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
 
 
 # `quick` shows every model family in minutes; `standard` is an evening on two cores; `full`
@@ -411,6 +407,8 @@ def _check_names(config: Config, where: Callable[..., str]) -> None:
         place = f"{where('feature_options', name)}, under feature_options"
         options_type = EXTRACTORS.get(name, where=place).options_type
         parse_options(options_type, options, where=f"{place}.{name}")
+    if config.inner.storage is not None:
+        check_storage_url(config.inner.storage, where=where("inner", "storage"))
     if config.evaluation.primary not in METRICS:
         raise unknown_name(
             "metric",

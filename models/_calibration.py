@@ -19,6 +19,9 @@ Array = NDArray[np.float64]
 # become equal.
 SMALLEST = 1e-4
 
+# Overconfidence is learnt from the data alone, but for a hint where there are next to none.
+SLOPE_PULL = 1.0
+
 # Temperatures beyond e^5 in either direction are as good as infinite.
 LARGEST_LOG_SLOPE = 5.0
 
@@ -30,7 +33,8 @@ class ProbabilityCalibrator(BaseEstimator):
     classes, which mends over- and underconfidence, and one shift for each class, which mends
     what weights by inverse class frequency did to the base rates [1]_. Fitted by penalised
     maximum likelihood on predictions of cases that the model had not seen. As the slope is
-    positive, a calibration can never turn a ranking round.
+    positive, a calibration of two classes can never turn a ranking round; of more, the shifts
+    can change the order of two cases that differ in the other classes.
 
     Parameters
     ----------
@@ -38,9 +42,9 @@ class ProbabilityCalibrator(BaseEstimator):
         Class frequencies, where training was weighted by their inverse: without further
         evidence ``b`` is then what takes the weights back, ``log base_rates``, instead of 0.
     pull : float, default=1.0
-        Strength of the pull towards ``a = 1`` and that ``b``: the precision of a normal prior
-        on ``log a`` and ``b``. 1 is next to nothing among a hundred cases and something among
-        ten.
+        Strength of the pull towards that ``b``: the precision of a normal prior. 1 is next to
+        nothing among a hundred cases and something among ten. The pull of ``log a`` towards 0
+        is 1 always.
 
     Attributes
     ----------
@@ -80,6 +84,7 @@ class ProbabilityCalibrator(BaseEstimator):
         n_classes = logits.shape[1]
         observed = np.eye(n_classes)[np.asarray(y, dtype=np.intp)]
         center = np.zeros(1 + n_classes)
+        strength = np.array([SLOPE_PULL, *[self.pull] * n_classes])
         if self.base_rates is not None:
             shifts = np.log(np.asarray(self.base_rates, dtype=np.float64))
             center[1:] = shifts - shifts.mean()
@@ -90,9 +95,9 @@ class ProbabilityCalibrator(BaseEstimator):
             logs = log_softmax(scaled + shift, axis=1)
             residual = np.exp(logs) - observed
             gradient = np.concatenate([[(residual * scaled).sum()], residual.sum(axis=0)])
-            away = values - center
-            penalty = 0.5 * self.pull * float(away @ away)
-            return penalty - float((logs * observed).sum()), gradient + self.pull * away
+            pulled = strength * (values - center)
+            penalty = 0.5 * float(pulled @ (values - center))
+            return penalty - float((logs * observed).sum()), gradient + pulled
 
         bounds = [(-LARGEST_LOG_SLOPE, LARGEST_LOG_SLOPE), *[(None, None)] * n_classes]
         found = minimize(loss, center, jac=True, method="L-BFGS-B", bounds=bounds)

@@ -41,6 +41,9 @@ class ModelSpec(ABC):
         One fit costs so much that it gets the smaller trial budget.
     recalibrated : bool
         Whether its probabilities are calibrated on the predictions of the inner folds.
+    balanced : bool
+        Whether it is trained under weights by inverse class frequency, so that its own
+        probabilities belong to classes of equal frequency.
     """
 
     name: ClassVar[str]
@@ -50,6 +53,7 @@ class ModelSpec(ABC):
     defaults: ClassVar[Mapping[str, Any]] = {}
     expensive: ClassVar[bool] = False
     recalibrated: ClassVar[bool] = True
+    balanced: ClassVar[bool] = True
 
     @property
     def is_deep(self) -> bool:

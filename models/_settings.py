@@ -50,8 +50,8 @@ class NetworkSettings:
         How training images are changed at random while the backbone is trained. In the
         warm-up of a pretrained one they are not, so that each passes it once.
     precision : {"auto", "float32", "bfloat16"}
-        Of the backbone in training steps; ``auto`` takes bfloat16 where the device has
-        instructions for it. Predictions are computed in float32 always.
+        Of the backbone in training steps; ``auto`` takes bfloat16 on a GPU that has it.
+        Predictions are computed in float32 always.
     device : str
         ``auto``, ``cpu`` or ``cuda``.
     """

@@ -11,13 +11,13 @@ from optuna.distributions import FloatDistribution
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict
+from sklearn.model_selection import cross_val_predict
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from features import BlockKind, BlockSchema
-from models._groups import fit_with_groups, group_params
+from models._groups import check_two_classes, fit_with_groups, group_params, grouped_folds
 from models._registry import MODELS, ModelSpec, register_model
 from models._settings import ModelSettings
 
@@ -93,13 +93,11 @@ class BlockStackingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
         check_classification_targets(y)
         encoder = LabelEncoder().fit(y)
         self.classes_ = encoder.classes_
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs at least 2 classes, but y has one class: "
-                f"{self.classes_[0]!r}."
-            )
+        check_two_classes(self, self.classes_)
         encoded = encoder.transform(y)
-        folds = self._folds(X, encoded, groups)
+        folds = grouped_folds(
+            encoded, groups, n_splits=self.n_splits, random_state=self.random_state
+        )
         best: dict[str, tuple[float, str, Any, NDArray[np.float64]]] = {}
         for block, label, estimator in self._candidates():
             proba = cross_val_predict(
@@ -138,14 +136,6 @@ class BlockStackingClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
     def _check_rows(self, X: Any, **options: Any) -> Any:
         # Members pick their columns from a frame by name; an array is checked as usual.
         return validate_data(self, X, skip_check_array=hasattr(X, "iloc"), **options)
-
-    def _folds(self, X: Any, y: NDArray[Any], groups: Any) -> list[tuple[Any, Any]]:
-        seed = self.random_state
-        if groups is None:
-            splitter = StratifiedKFold(self.n_splits, shuffle=True, random_state=seed)
-        else:
-            splitter = StratifiedGroupKFold(self.n_splits, shuffle=True, random_state=seed)
-        return list(splitter.split(X, y, groups))
 
     def _candidates(self) -> list[tuple[str, str, Any]]:
         if self.candidates is None:

@@ -28,12 +28,14 @@ def describe_protocol(config: Mapping[str, Any], cohort: Mapping[str, Any]) -> d
             "only; every score comes from cases that the scored model had not seen.",
             "Parameters were chosen by log loss on the inner folds; the first trial is a "
             f"known-good setting. Trials per fold: {inner['n_trials']}, of stacking and the "
-            f"networks {inner['n_trials_expensive']}; a trial that is worse than the median of the "
-            "others is given up. The number of boosting rounds is chosen with them.",
+            f"networks {inner['n_trials_expensive']}{_stopping(inner)}. The number of boosting "
+            "rounds is chosen with them.",
+            "Networks hold out about a fifth of the patients of each training part for early "
+            "stopping and calibration, and learn from the others; classical rows learn from all.",
             "Classes are weighted by inverse frequency in training, which shifts probabilities "
-            "towards the rarer classes. The shift, and overconfidence, are taken out again by one "
-            "slope and one constant per class: of classical rows fitted to the predictions on the "
-            "inner folds, of networks to the patients held out for early stopping.",
+            "towards the rarer classes. The shift is taken out again, and overconfidence as far as "
+            "it shows, by one slope and one constant per class: of classical rows fitted to the "
+            "predictions on the inner folds, of networks to the patients held out.",
             "ROC AUC is computed within each outer fold and averaged; the other scores are pooled "
             "over all folds, each case once, at the most probable class. Repeats are averaged "
             "score by score, never their probabilities.",
@@ -45,6 +47,16 @@ def describe_protocol(config: Mapping[str, Any], cohort: Mapping[str, Any]) -> d
             "estimate of that row's own performance.",
         ],
     }
+
+
+def _stopping(inner: Mapping[str, Any]) -> str:
+    """Say what can end a trial or a search early; runs of earlier versions had neither."""
+    text = ""
+    if inner.get("pruning") == "median":
+        text += "; a trial that is worse than the median of the others is given up"
+    if inner.get("time_budget_s") is not None:
+        text += f"; no trial is started after {inner['time_budget_s']:g} s in a fold"
+    return text
 
 
 def patients_sentence(cohort: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom
 
 from benchmark.evaluation.metrics import Predictions
@@ -30,9 +30,9 @@ class OperatingPoint:
         Cases with at least this risk are flagged; None where there were too few positives to
         support the target.
     n_positives : int
-        Positives it was chosen on.
+        Positives it was chosen on, or patients with one.
     n_missed : int
-        Those of them below the threshold.
+        Those of them below the threshold; of several repeats the mean, rounded.
     """
 
     target_sensitivity: float
@@ -42,7 +42,12 @@ class OperatingPoint:
 
 
 def choose_threshold(
-    y_true: ArrayLike, risk: ArrayLike, *, target_sensitivity: float, alpha: float = 0.10
+    y_true: ArrayLike,
+    risk: ArrayLike,
+    *,
+    target_sensitivity: float,
+    alpha: float = 0.10,
+    patients: ArrayLike | None = None,
 ) -> OperatingPoint:
     """Choose the highest threshold whose true sensitivity reaches the target, most probably.
 
@@ -61,6 +66,9 @@ def choose_threshold(
         In (0, 1).
     alpha : float, default=0.10
         Chance of falling short of the target.
+    patients : array-like of shape (n_cases,), optional
+        Whose case each is. The positive cases of a patient are not independent: a patient
+        then counts once, by the lowest of their risks. By default every case is a patient.
 
     Returns
     -------
@@ -86,7 +94,11 @@ def choose_threshold(
     for name, value in (("target_sensitivity", target_sensitivity), ("alpha", alpha)):
         if not 0 < value < 1:
             raise ValueError(f"{name} must lie inside (0, 1), but is {value!r}.")
-    positives = np.sort(np.asarray(risk, dtype=np.float64)[np.asarray(y_true, dtype=bool)])
+    positive = np.asarray(y_true, dtype=bool)
+    risks = np.asarray(risk, dtype=np.float64)[positive]
+    if patients is not None:
+        risks = _lowest_of_each(risks, np.asarray(patients, dtype=str)[positive])
+    positives = np.sort(risks)
     m = len(positives)
     allowed = np.flatnonzero(binom.cdf(np.arange(m), m, 1 - target_sensitivity) <= alpha)
     if not len(allowed):
@@ -95,12 +107,16 @@ def choose_threshold(
     return OperatingPoint(target_sensitivity, threshold, m, int((positives < threshold).sum()))
 
 
-def operating_point_of(predictions: Predictions, *, target_sensitivity: float) -> OperatingPoint:
+def operating_point_of(
+    predictions: Predictions, *, target_sensitivity: float, patients: ArrayLike | None = None
+) -> OperatingPoint:
     """Choose the threshold of a row's final model on its out-of-fold predictions.
 
-    The risk of a case is the mean over repeats. For cases that none of the row's models was
-    trained on, such as new patients and external cohorts: on the development cohort itself
-    the threshold has seen the labels.
+    One threshold for each repeat, and their mean: the mean risk over repeats would be that of
+    an ensemble, which is sharper than the model that is kept. For cases that none of the row's
+    models was trained on, such as new patients and external cohorts: on the development cohort
+    itself the threshold has seen the labels. Of the best of many rows it is a little too high,
+    because the same predictions made the row the best.
 
     Parameters
     ----------
@@ -108,12 +124,32 @@ def operating_point_of(predictions: Predictions, *, target_sensitivity: float) -
         Of the row, on the outer folds.
     target_sensitivity : float
         In (0, 1).
+    patients : array-like of shape (n_cases,), optional
+        As in `choose_threshold`.
     """
     positive = predictions.positive_index
-    risk = predictions.y_proba[:, :, positive].mean(axis=0)
-    return choose_threshold(
-        predictions.y_true == positive, risk, target_sensitivity=target_sensitivity
-    )
+    observed = predictions.y_true == positive
+    points = [
+        choose_threshold(
+            observed,
+            proba[:, positive],
+            target_sensitivity=target_sensitivity,
+            patients=patients,
+        )
+        for proba in predictions.y_proba
+    ]
+    thresholds = [point.threshold for point in points if point.threshold is not None]
+    # All repeats have the same number of positives, so that all have a threshold or none.
+    threshold = float(np.mean(thresholds)) if thresholds else None
+    n_missed = round(float(np.mean([point.n_missed for point in points])))
+    return OperatingPoint(target_sensitivity, threshold, points[0].n_positives, n_missed)
+
+
+def _lowest_of_each(risks: NDArray[np.float64], patients: NDArray[np.str_]) -> NDArray[np.float64]:
+    _, owners = np.unique(patients, return_inverse=True)
+    lowest = np.full(owners.max(initial=-1) + 1, np.inf)
+    np.minimum.at(lowest, owners, risks)
+    return lowest
 
 
 def sensitivity_and_specificity(

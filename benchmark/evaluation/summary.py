@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.evaluation._external_summary import summarise_external
+from benchmark.evaluation._inputs import modalities_read
 from benchmark.evaluation._protocol import describe_protocol, name_units, patients_sentence
 from benchmark.evaluation.board import RowKey
 from benchmark.evaluation.curves import confusion_counts, mean_roc_curve
@@ -61,6 +62,7 @@ def summarise(record: RunRecord) -> dict[str, Any]:
     metrics = [_metric(name, cohort) for name in METRICS]
     rows = _rows(record, primary, notes_of_rows)
     contestants = Contestants(
+        reads={row: modalities_read(row[0], cohort) for row in record.board.rows},
         families=record.families,
         inner_scores=_inner_scores(record, primary),
         notes=notes_of_rows,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -60,12 +60,20 @@ class Contestants:
         Codes of the notes on each row.
     n_trials : mapping of row to int
         Parameter settings tried per fold.
+    reads : mapping of row to set of str
+        Modalities that each row is made of.
     """
 
     families: Mapping[str, str]
     inner_scores: Mapping[RowKey, Mapping[FoldKey, float]]
     notes: Mapping[RowKey, Sequence[str]]
     n_trials: Mapping[RowKey, int]
+    reads: Mapping[RowKey, frozenset[str]] = field(default_factory=dict)
+
+    def only_in(self, fusion: RowKey, classical: Sequence[RowKey]) -> list[str]:
+        """Return the modalities that the network read and no classical row did."""
+        known = frozenset[str]().union(*(self.reads.get(row, frozenset()) for row in classical))
+        return sorted(self.reads.get(fusion, frozenset()) - known)
 
     def classical(self, board: Board) -> list[RowKey]:
         """Return the scored classical rows that the inner folds can choose between."""
@@ -194,8 +202,7 @@ def fusion_verdicts(
         drawn = f"{len(set(board.patients))} {unit}"
         sentence = _comparison(row, opponent, difference, title, drawn, confidence)
         caveats = _caveats(row, opponent, classical, contestants)
-        untrained = "random-weights" in contestants.notes.get(row, ())
-        label = LABELS[difference.verdict] + (" (random weights)" if untrained else "")
+        label = LABELS[difference.verdict] + _qualified(row, classical, contestants)
         about = {"label": label, "sentence": sentence, "caveats": caveats}
         found.append(_verdict(row, opponent, difference) | about)
     return found
@@ -271,12 +278,26 @@ def _name_chosen(opponent: Opponent) -> str:
     return ", ".join(named) + (f", and {n_others} other row(s)" if n_others else "")
 
 
+def _qualified(fusion: RowKey, classical: Sequence[RowKey], contestants: Contestants) -> str:
+    """Return what must stand beside a yes or no, in brackets."""
+    reasons = ["more inputs"] if contestants.only_in(fusion, classical) else []
+    if "random-weights" in contestants.notes.get(fusion, ()):
+        reasons.append("random weights")
+    return f" ({', '.join(reasons)})" if reasons else ""
+
+
 def _caveats(
     fusion: RowKey, opponent: Opponent, classical: Sequence[RowKey], contestants: Contestants
 ) -> list[str]:
     """Say in what the two sides were not equal."""
     notes = contestants.notes
     caveats = []
+    if more := contestants.only_in(fusion, classical):
+        caveats.append(
+            f"The network also read {', '.join(more)}, which no classical row of this run did: the "
+            "difference may be theirs. Run classical models on the same inputs, such as all or "
+            "radiomics+tabular, to tell."
+        )
     if "random-weights" in notes.get(fusion, ()):
         caveats.append(
             "The network started from random weights, so this says nothing about a pretrained one."

@@ -24,6 +24,7 @@ from benchmark.experiment._plan import (
 )
 from benchmark.experiment._splits import Split, fold_notes, grouped_folds, outer_splits
 from benchmark.experiment._store import RunStore, write_json, write_parquet
+from benchmark.experiment._tuning import StudyPlace
 
 __all__ = [
     "Cell",
@@ -36,6 +37,7 @@ __all__ = [
     "RunStore",
     "SkippedRow",
     "Split",
+    "StudyPlace",
     "TaskFactory",
     "default_jobs",
     "describe_cohort",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Mapping
@@ -16,6 +15,7 @@ import pandas as pd
 from benchmark.config import Config
 from benchmark.experiment._cell import CellResult
 from benchmark.experiment._description import SCHEMA_VERSION, describe_run
+from benchmark.experiment._identity import differences, run_digest
 from benchmark.experiment._plan import Cell, Plan
 from benchmark.experiment._splits import Split
 from benchmark.experiment._tables import (
@@ -48,19 +48,6 @@ EXTENDABLE = (
     "final_models",
     "show_images",
 )
-
-# Of the evaluation, only how finely it is done may change once predictions are there: the
-# primary metric is declared before the first fit.
-REFINABLE = ("n_resamples", "confidence")
-
-# Where the data lie may change: their fingerprint tells whether they are the same.
-MOVABLE = ("data",)
-
-# So may the place where the trials of unfinished cells are kept.
-STORED_ELSEWHERE = ("storage",)
-
-# Of the readable part of a study's name in a shared storage.
-DIGEST_LENGTH = 12
 
 
 class RunStore:
@@ -186,17 +173,8 @@ class RunStore:
         if config.inner.storage is None:
             return StudyPlace(cell.key, str(self._studies / f"{cell.key}.journal"))
         # A shared storage holds the studies of many runs; these are of this one.
-        return StudyPlace(f"{self._digest()}/{cell.key}", config.inner.storage)
-
-    def _digest(self) -> str:
-        """Return what tells this run from any other: its config, data and versions."""
-        description = self.read_description()
-        config = {k: v for k, v in description["config"].items() if k not in EXTENDABLE}
-        config["inner"] = {k: v for k, v in config["inner"].items() if k not in STORED_ELSEWHERE}
-        config["cohort"] = {k: v for k, v in config["cohort"].items() if k not in MOVABLE}
-        parts = [config, description["fingerprint"], description["versions"]]
-        text = json.dumps(parts, sort_keys=True).encode()
-        return hashlib.sha256(text).hexdigest()[:DIGEST_LENGTH]
+        digest = run_digest(self.read_description(), extendable=EXTENDABLE)
+        return StudyPlace(f"{digest}/{cell.key}", config.inner.storage)
 
     def _read_json(self, path: Path) -> dict[str, Any]:
         try:
@@ -299,24 +277,7 @@ class RunStore:
         return self._cells / f"{cell.key}.json"
 
     def _check_same(self, existing: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-        before, now = existing["config"], new["config"]
-        nested = {"evaluation": REFINABLE, "cohort": MOVABLE, "inner": STORED_ELSEWHERE}
-        differing = [
-            key for key in now if key not in (*EXTENDABLE, *nested) and before.get(key) != now[key]
-        ]
-        differing += [
-            f"{section}.{key}"
-            for section, free in nested.items()
-            for key, value in now[section].items()
-            if key not in free and before[section].get(key) != value
-        ]
-        if existing["fingerprint"] != new["fingerprint"]:
-            differing.append("the data")
-        differing += [
-            f"the version of {name}"
-            for name, version_now in new["versions"].items()
-            if existing["versions"].get(name) != version_now
-        ]
+        differing = differences(existing, new, extendable=EXTENDABLE)
         if differing:
             raise BenchmarkError(
                 f"The folder {str(self.folder)!r} holds another run (different: "

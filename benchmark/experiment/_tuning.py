@@ -26,6 +26,7 @@ from benchmark.experiment._inner import (
 )
 from benchmark.experiment._plan import n_trials
 from benchmark.experiment._splits import inner_folds
+from cohorts import BenchmarkError
 from models import ModelSpec
 
 __all__ = ["StudyPlace", "TuningResult", "tune"]
@@ -64,7 +65,7 @@ class StudyPlace:
 
         Raises
         ------
-        ValueError
+        BenchmarkError
             If the storage cannot be reached, without the URL, which may hold a password.
         """
         if not self.is_url:
@@ -74,7 +75,7 @@ class StudyPlace:
             return optuna.storages.RDBStorage(self.storage)
         except Exception as error:
             kind = type(error).__name__
-            raise ValueError(
+            raise BenchmarkError(
                 f"The storage of the studies (inner.storage) cannot be opened ({kind}). Check its "
                 "URL, that the server is up, and that its driver is installed."
             ) from None
@@ -208,7 +209,8 @@ def _run_trial(
     seed = hashlib.sha256(f"{sampler_seed}/{n_done}".encode()).digest()
     study.sampler = optuna.samplers.TPESampler(seed=int.from_bytes(seed[:4], "little"))
     if n_done == 0:
-        study.enqueue_trial(dict(spec.defaults))
+        # The known-good parameters; not once more where a start was stopped before it asked.
+        study.enqueue_trial(dict(spec.defaults), skip_if_exists=_is_waiting(study))
     trial = study.ask(fixed_distributions=dict(spec.search_space))
 
     def report(step: int, loss: float) -> None:
@@ -232,6 +234,10 @@ def _run_trial(
     else:
         trial.set_user_attr(CHOSEN, dict(candidate.params))
         study.tell(trial, candidate.loss)
+
+
+def _is_waiting(study: optuna.Study) -> bool:
+    return bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
 
 def _is_spent(budget_s: float | None, *, since: float) -> bool:

@@ -54,6 +54,8 @@ class LogisticRegressionSpec(ModelSpec):
 class SupportVectorMachine(ModelSpec):
     """Support vector machine with a radial basis, calibrated inside the training part."""
 
+    # Platt's sigmoids give the frequencies of the classes back.
+    balanced = False
     title = "Support vector machine, RBF kernel, Platt-calibrated"
     family = "kernel"
     # Hsu, Chang & Lin, A Practical Guide to Support Vector Classification: exponential grids

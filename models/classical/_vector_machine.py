@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import SVC
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
+
+from models._groups import check_two_classes, grouped_folds
 
 __all__ = ["CalibratedVectorMachine"]
 
@@ -76,18 +77,15 @@ class CalibratedVectorMachine(ClassifierMixin, BaseEstimator):
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         self.classes_ = np.unique(y)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs at least 2 classes, but y has one class: "
-                f"{self.classes_[0]!r}."
-            )
+        check_two_classes(self, self.classes_)
         variance = float(X.var())
         gamma = self.gamma_factor / (X.shape[1] * variance) if variance > 0 else 1.0
         machine = SVC(C=self.C, gamma=gamma, class_weight="balanced")
+        folds = grouped_folds(y, groups, n_splits=self.n_splits, random_state=self.random_state)
         self.calibrated_ = CalibratedClassifierCV(
             machine if len(self.classes_) == 2 else OneVsRestClassifier(machine),
             method="sigmoid",
-            cv=self._folds(X, y, groups),
+            cv=folds,
             ensemble=False,
         ).fit(X, y)
         # The folds are training rows; a stored model has no need of them.
@@ -104,10 +102,3 @@ class CalibratedVectorMachine(ClassifierMixin, BaseEstimator):
         """Return the most probable class of each row."""
         best = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[best])
-
-    def _folds(self, X: Any, y: Any, groups: Any) -> list[tuple[Any, Any]]:
-        options: dict[str, Any] = {"shuffle": True, "random_state": self.random_state}
-        if groups is None:
-            return list(StratifiedKFold(self.n_splits, **options).split(X, y))
-        _, owners = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-        return list(StratifiedGroupKFold(self.n_splits, **options).split(X, y, owners))

@@ -14,6 +14,8 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from models._groups import check_two_classes
+
 __all__ = ["BalancedClassifier", "BalancedNeighborsClassifier"]
 
 
@@ -44,11 +46,7 @@ class BalancedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         encoder = LabelEncoder().fit(y)
         self.classes_ = encoder.classes_
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs at least 2 classes, but y has one class: "
-                f"{self.classes_[0]!r}."
-            )
+        check_two_classes(self, self.classes_)
         base = LogisticRegression() if self.estimator is None else self.estimator
         encoded = encoder.transform(y)
         weights = compute_sample_weight("balanced", encoded)

@@ -118,8 +118,8 @@ class FusionNetworkClassifier(ClassifierMixin, BaseEstimator):
         How training images are changed at random, end to end; not at all where None. In the
         warm-up they are not changed.
     precision : {"auto", "float32", "bfloat16"}
-        Of the backbone in end-to-end training steps; ``auto`` takes bfloat16 where the
-        device has instructions for it. Predictions are computed in float32 always.
+        Of the backbone in end-to-end training steps; ``auto`` takes bfloat16 on a GPU that
+        has it. Predictions are computed in float32 always.
     random_state : int
         Seed; torch's global generator is left as it was.
     device : str

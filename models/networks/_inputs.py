@@ -144,7 +144,7 @@ def hold_out(
     groups : array-like of shape (n_samples,), optional
         Patients; where None, each case is one.
     share : float
-        Share of the patients to hold out, about.
+        Share of the cases to hold out, about.
     random_state : int
         Seed.
 
@@ -164,7 +164,9 @@ def hold_out(
     if min(per_class) < n_splits:
         return everyone, None
     folds = StratifiedGroupKFold(n_splits, shuffle=True, random_state=random_state)
-    train, valid = next(iter(folds.split(labels, labels, owners)))
+    # A patient with many cases makes their fold large; the gradients need them more.
+    splits = list(folds.split(labels, labels, owners))
+    train, valid = min(splits, key=lambda split: abs(len(split[1]) / len(labels) - share))
     if len(np.unique(labels[train])) < len(per_class):
         return everyone, None
     return train, valid

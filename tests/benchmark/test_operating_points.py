@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from benchmark.evaluation.operating_points import choose_threshold, sensitivity_and_specificity
+from benchmark.evaluation.metrics import Predictions
+from benchmark.evaluation.operating_points import (
+    choose_threshold,
+    operating_point_of,
+    sensitivity_and_specificity,
+)
 
 
 @pytest.mark.parametrize(
@@ -57,3 +62,35 @@ def test_targets_outside_of_the_unit_interval_are_refused(wrong):
     """A percentage is no proportion."""
     with pytest.raises(ValueError, match="must lie inside"):
         choose_threshold([1], [0.5], **wrong)
+
+
+def test_a_patient_counts_once_by_the_lowest_of_their_risks():
+    """Ten cases of a patient are no ten pieces of evidence."""
+    rng = np.random.default_rng(1)
+    risk = rng.random(600)
+    patients = np.repeat(np.arange(60), 10)
+    point = choose_threshold(np.ones(600), risk, target_sensitivity=0.95, patients=patients)
+    lowest = risk.reshape(60, 10).min(axis=1)
+    alone = choose_threshold(np.ones(60), lowest, target_sensitivity=0.95)
+    assert point == alone
+    assert point.n_positives == 60
+    cases_alone = choose_threshold(np.ones(600), risk, target_sensitivity=0.95)
+    assert cases_alone.threshold > point.threshold
+
+
+def test_repeats_are_not_averaged_before_the_threshold():
+    """The threshold belongs to one model, whose risks vary more than the mean of five."""
+    rng = np.random.default_rng(2)
+    truth = rng.random(400) < 0.5
+    proba = np.clip(0.3 + 0.3 * truth + rng.normal(0, 0.15, (5, 400)), 0.01, 0.99)
+    predictions = Predictions(
+        truth.astype(np.intp),
+        np.stack([1 - proba, proba], axis=2),
+        np.zeros((5, 400), dtype=np.intp),
+        positive_index=1,
+    )
+    point = operating_point_of(predictions, target_sensitivity=0.9)
+    each = [choose_threshold(truth, one, target_sensitivity=0.9).threshold for one in proba]
+    assert point.threshold == pytest.approx(np.mean(each))
+    averaged = choose_threshold(truth, proba.mean(axis=0), target_sensitivity=0.9)
+    assert point.threshold < averaged.threshold - 0.05

@@ -96,3 +96,12 @@ def test_evidence_outweighs_the_base_rates():
         for rates in ([0.8, 0.1, 0.1], None)
     )
     assert told.shift_ == pytest.approx(untold.shift_, abs=0.05)
+
+
+def test_overconfidence_is_learnt_even_where_the_shift_is_held():
+    """A strong pull on the shifts leaves the slope free."""
+    labels, proba, _ = draw(120, slope=2.0)
+    free, held = (ProbabilityCalibrator(pull=pull).fit(proba, labels) for pull in (1.0, 100.0))
+    assert np.abs(held.shift_).max() < 0.1
+    assert held.slope_ == pytest.approx(free.slope_, rel=0.1)
+    assert held.slope_ < 0.75

@@ -57,3 +57,14 @@ def test_columns_without_variance_can_be_fitted(constant):
     """A fold whose columns are all constant has a machine, which knows nothing."""
     proba = CalibratedVectorMachine().fit(constant, [0, 1] * 15).predict_proba(constant)
     assert np.ptp(proba, axis=0).max() == pytest.approx(0, abs=1e-9)
+
+
+def test_classes_of_few_patients_take_fewer_folds_or_are_refused():
+    """Two patients of a class make two folds; one is named as the reason of the failure."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 3))
+    y = np.r_[np.zeros(20), np.ones(18), 2, 2].astype(int)
+    proba = CalibratedVectorMachine().fit(X, y, groups=np.arange(40)).predict_proba(X)
+    assert proba.shape == (40, 3)
+    with pytest.raises(ValueError, match="one patient in this training part"):
+        CalibratedVectorMachine().fit(X, y, groups=np.r_[np.arange(39), 38])

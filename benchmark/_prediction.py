@@ -230,6 +230,12 @@ class Predictor:
 
     @cached_property
     def _development(self) -> dict[str, Any]:
+        failed = self.description.get("development_failed")
+        if failed:
+            raise BenchmarkError(
+                f"{str(self.folder)!r} does not say how new cases are read, because writing it "
+                f"failed ({failed}). Start benchmark run on it again; finished cells are kept."
+            )
         check_files(self.folder, self.description.get("development", {}), alone=False)
         path = self.folder / DEVELOPMENT
         about: dict[str, Any] = {}

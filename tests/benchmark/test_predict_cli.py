@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from benchmark import load, load_config, run
+from benchmark._run import prepare
 from benchmark.cli import main
 
 CONFIG = """
@@ -95,6 +97,21 @@ def test_the_development_table_itself_is_predicted(made, study):
     fit = pd.read_parquet(path)
     assert answer["p_malignant"].tolist() == fit["fitted_p_malignant"].tolist()
     assert answer["flags"].isna().all()
+
+
+def test_a_run_needs_its_tables_no_more_when_it_ends(made, tmp_path):
+    """How dates are read is known before the first cell: the tables may be moved meanwhile."""
+    for path in made.iterdir():
+        if path.is_file():
+            shutil.copy(path, tmp_path)
+    ready = prepare(load_config(tmp_path / "run.yaml", {}))
+    for name in ("patients.csv", "lab.csv"):
+        (tmp_path / name).unlink()
+    done = run(ready, out=tmp_path / "run", n_jobs=1)
+    case = {"exam": "a", "age": 50, "born": "03/04/1970", "seen": "2020-06-30"}
+    new = load(done.folder).read(case)
+    (clinical, _) = new.cohort.tables
+    assert clinical.table.loc["a", "born"] == pytest.approx(50.2, abs=0.05)
 
 
 @pytest.mark.usefixtures("study")

@@ -303,6 +303,22 @@ class TestKeeping:
         assert fitted[4:] == [fitted[0]]
         assert len(load(tmp_path).models) == 4
 
+    def test_a_failure_at_the_very_end_loses_no_board(self, small_cohort, tmp_path, monkeypatch):
+        """What cannot be written about new cases is said when they come, and made good later."""
+
+        def full(*_: Any) -> None:
+            raise OSError("No space left on device")
+
+        ready = self.prepare(small_cohort, "leading")
+        with monkeypatch.context() as patch:
+            patch.setattr("benchmark._final_models.describe_seen", full)
+            done = run(ready, out=tmp_path, n_jobs=1)
+        assert len(done.leaderboard) == 4
+        with pytest.raises(BenchmarkError, match=r"failed \(OSError: No space left on device\)"):
+            _ = load(tmp_path).columns
+        run(ready, out=tmp_path, n_jobs=1)
+        assert load(tmp_path).columns[0] == "case"
+
     def test_too_few_positives_support_no_threshold(self, small_cohort, tmp_path):
         """The reason is kept, and every decision says that there is none."""
         evaluation = {"target_sensitivity": 0.99}

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from cohorts import (
+    COHORTS,
     UNLABELLED,
     BenchmarkError,
     CaseFormat,
@@ -23,6 +24,7 @@ from cohorts import (
     case_format,
     read_new_cases,
 )
+from cohorts._manifest import ManifestLoader
 
 from manifests import OPTIONS, PATIENTS, draw, load, write
 
@@ -38,6 +40,15 @@ def read(given: Any, form: CaseFormat) -> NewCases:
     return read_new_cases(
         given, form, classes=("normal", "benign", "malignant"), positive_class="malignant"
     )
+
+
+def test_a_loader_says_itself_how_its_new_cases_are_read(tmp_path, monkeypatch):
+    """A loader of another package that reads tables like a manifest's is asked, not its name."""
+    monkeypatch.setitem(COHORTS._items, "hospital", ManifestLoader())
+    path = write(tmp_path, PATIENTS)
+    own = case_format(load(path), loader="hospital", data=path, options=OPTIONS)
+    assert own.options.case == "exam"
+    assert case_format(load(path), loader="demo").options.case == "case"
 
 
 def table(new: NewCases, name: str) -> pd.DataFrame:

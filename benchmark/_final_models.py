@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
@@ -28,7 +27,7 @@ from benchmark.experiment import (
 )
 from cohorts import BenchmarkError, CaseFormat, Cohort
 from features import (
-    FeatureBlock,
+    BlockRecipe,
     FeatureCache,
     ImageNovelty,
     describe_images,
@@ -42,7 +41,6 @@ __all__ = [
     "DEVELOPMENT_SCHEMA",
     "MODELS_FOLDER",
     "FinalModels",
-    "block_settings",
 ]
 
 logger = logging.getLogger(__name__)
@@ -55,10 +53,6 @@ DEVELOPMENT_SCHEMA = 1
 # What a final model says of the cases it was fitted on: no test predictions, as every column
 # but the case says again.
 TRAINING_FIT = "training_fit.parquet"
-
-# Settings of a block that may differ where new cases are computed: numbers are the same to what
-# one kind of processor differs from another.
-PLACE = ("device",)
 
 Kept = dict[str, dict[str, Any]]
 
@@ -156,7 +150,7 @@ class FinalModels:
     def _refit(self, cell: Cell, folder: Path) -> None:
         task = self.make_task(cell)
         classifier, tuning = fit_final(task)
-        classes = list(self.cohort.classes)
+        classes, blocks = list(self.cohort.classes), self.make_task.blocks[cell.features]
         metadata = {
             "features": cell.features,
             "model": cell.model,
@@ -167,7 +161,7 @@ class FinalModels:
             "classes": classes,
             "positive_class": self.cohort.positive_class,
             "operating_point": self._operating_point(cell),
-            "blocks": [_describe_block(block) for block in self.make_task.blocks[cell.features]],
+            "blocks": [BlockRecipe.of(block).to_dict() for block in blocks],
         }
         proba = predict_cases(classifier, task.training.X, n_classes=len(classes))
         fit = pd.DataFrame(proba, columns=[f"fitted_p_{name}" for name in classes])
@@ -245,12 +239,6 @@ class FinalModels:
         return found
 
 
-def block_settings(block: FeatureBlock) -> dict[str, Any]:
-    """Return what shaped the numbers of a block, as plain values, the place left out."""
-    plain: dict[str, Any] = json.loads(json.dumps(dict(block.settings)))
-    return {name: value for name, value in plain.items() if name not in PLACE}
-
-
 def _in_one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
@@ -271,9 +259,3 @@ def _leading(rows: Sequence[Mapping[str, Any]]) -> list[Cell]:
 
 def _final(row: Mapping[str, Any]) -> Cell:
     return Cell(row["features"], row["model"], -1, -1)
-
-
-def _describe_block(block: FeatureBlock) -> dict[str, Any]:
-    """Say what it takes to make the same columns of new patients."""
-    about = asdict(block.schema) | {"options": dict(block.options)}
-    return about | {"settings": block_settings(block)}

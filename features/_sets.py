@@ -35,6 +35,7 @@ __all__ = [
     "FeatureSet",
     "assemble",
     "available_sets",
+    "block_extractors",
     "block_kinds",
     "block_modalities",
     "build_blocks",
@@ -42,7 +43,6 @@ __all__ = [
     "check_pixel_sizes",
     "extraction_s",
     "is_finetuned",
-    "rebuild_blocks",
     "select_sets",
     "skipped_sets",
     "without_masks",
@@ -136,6 +136,11 @@ def block_modalities(cohort: Cohort) -> dict[str, str]:
     found |= {name: images.name for name, (_, images) in _extracted_blocks(cohort).items()}
     found |= {name: images.name for name, images in _pixel_blocks(cohort).items()}
     return found
+
+
+def block_extractors(cohort: Cohort) -> dict[str, str]:
+    """Return the extractor behind every block of image features that the cohort can have."""
+    return {name: extractor.name for name, (extractor, _) in _extracted_blocks(cohort).items()}
 
 
 def is_finetuned(name: str) -> bool:
@@ -241,61 +246,6 @@ def build_blocks(
                 progress=progress,
             )
     return blocks
-
-
-def rebuild_blocks(
-    cohort: Cohort,
-    blocks: Mapping[str, FeatureBlock],
-    *,
-    imaging: ImagingOptions,
-    cache: FeatureCache,
-    random_state: int,
-    progress: bool = False,
-) -> dict[str, FeatureBlock]:
-    """Make the same blocks of other cases, with everything as it was decided for the first ones.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        The other cases; with the modalities and columns of the cohort that `blocks` are of.
-    blocks : mapping of str to FeatureBlock
-        What models are trained on.
-    imaging : ImagingOptions
-        As for `blocks`.
-    cache : FeatureCache
-        Where the numbers of an image are kept.
-    random_state : int
-        As for `blocks`.
-    progress : bool, default=False
-        Show a bar for each extractor.
-
-    Returns
-    -------
-    dict of str to FeatureBlock
-        The same names, columns, units and settings, one row per case of `cohort`.
-
-    Raises
-    ------
-    ValueError
-        If columns or settings come out otherwise, which is a mistake of ours.
-    """
-    extracted = _extracted_blocks(cohort)
-    made: dict[str, FeatureBlock] = {}
-    for name, block in blocks.items():
-        # The unit of one image modality may differ from that of another.
-        options = {extracted[name][0].name: block.options} if name in extracted else {}
-        made |= build_blocks(
-            cohort,
-            [name],
-            options=options,
-            imaging=imaging,
-            cache=cache,
-            random_state=random_state,
-            progress=progress,
-        )
-        if made[name].schema != block.schema or made[name].settings != block.settings:
-            raise ValueError(f"Block {name!r} of other cases is not what it was trained on.")
-    return made
 
 
 def without_masks(cohort: Cohort, names: Iterable[str]) -> dict[str, tuple[int, int]]:

@@ -19,6 +19,7 @@ from benchmark.evaluation import build_board
 from benchmark.evaluation.operating_points import operating_point_of
 from cohorts import BenchmarkError, Cohort
 from features.radiomics import Radiomics
+from models import hash_files
 
 from support import prepared
 
@@ -230,6 +231,27 @@ def test_a_changed_description_of_the_cases_is_refused(finished, recorded, tmp_p
     path.write_text(path.read_text().replace('"high"', '"hugh"', 1))
     with pytest.raises(BenchmarkError, match=r"development\.json' is not the file"):
         load(folder).predict(recorded)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [({"version": -1}, "another version of sonobench"), ({"threshold": None}, "are too few")],
+)
+def test_images_that_cannot_be_compared_are_said(finished, recorded, tmp_path, change, why):
+    """No flag can mean that nothing was looked at; then a note says so, and why."""
+    folder = copied(finished, tmp_path)
+    path = folder / "development.json"
+    about = json.loads(path.read_text())
+    about["novelty"]["ultrasound"] |= change
+    path.write_text(json.dumps(about))
+    description = json.loads((folder / "run.json").read_text())
+    description["development"] = hash_files(folder, ["development.json"])
+    (folder / "run.json").write_text(json.dumps(description))
+    new = load(folder).read(recorded.head(1))
+    (note,) = (note for note in new.notes if note.code == "images-not-compared")
+    assert note.text.startswith("No ultrasound image is compared with the training images: ")
+    assert why in note.text
+    assert "images-not-compared" not in {one.code for one in load(finished).read(recorded).notes}
 
 
 def test_a_run_of_an_earlier_version_is_refused(finished, tmp_path):

@@ -220,11 +220,13 @@ def build_blocks(
         In the order of `names`.
     """
     imaging = imaging or ImagingOptions()
-    check_pixel_sizes(cohort, imaging)
+    names = list(dict.fromkeys(names))
+    behind = block_modalities(cohort)
+    check_pixel_sizes(cohort, imaging, modalities={behind[name] for name in names})
     tables = {table.name: table for table in cohort.tables}
     pixels, extracted = _pixel_blocks(cohort), _extracted_blocks(cohort)
     blocks: dict[str, FeatureBlock] = {}
-    for name in dict.fromkeys(names):
+    for name in names:
         if name in tables:
             blocks[name] = _tabular_block(tables[name])
         elif name in pixels:
@@ -299,15 +301,27 @@ def _parsed_options(
     return parse_options(extractor.options_type, options.get(extractor.name, {}), where=where)
 
 
-def check_pixel_sizes(cohort: Cohort, imaging: ImagingOptions) -> None:
+def check_pixel_sizes(
+    cohort: Cohort, imaging: ImagingOptions, *, modalities: Collection[str] | None = None
+) -> None:
     """Check that images which are to be resampled have a pixel size, all of them.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        With the images.
+    imaging : ImagingOptions
+        What is to be done to them.
+    modalities : collection of str, optional
+        Those whose images are to be used; by default all.
 
     Raises
     ------
     BenchmarkError
         If `imaging` names a pixel size and an image has none to be resampled from.
     """
-    records = [record for images in cohort.images for record in modality_records(images)]
+    used = [one for one in cohort.images if modalities is None or one.name in modalities]
+    records = [record for images in used for record in modality_records(images)]
     n_unknown = sum(record.spacing_mm is None for record in records)
     if imaging.pixel_mm is not None and n_unknown:
         raise BenchmarkError(

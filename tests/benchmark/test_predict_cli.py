@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -143,6 +144,9 @@ def test_a_template_says_what_to_fill_in(capsys):
     [
         (["run", "--manifest", "new.csv", "--out", "new.csv"], "is the table of the cases itself"),
         (["run", "--manifest", "new.csv", "--out", "./run/../new.csv"], "the cases itself"),
+        (["run", "--manifest", "no.csv", "--out", "no.csv"], "is the table of the cases itself"),
+        (["run", "--manifest", "no.csv", "--out", "run"], "--out 'run' is a folder"),
+        (["run", "--manifest", "no.csv", "--out", "new.csv/o.csv"], "new.csv' is not a folder"),
         (["run", "--manifest", "nowhere.csv", "--out", "o.csv"], "'nowhere.csv' does not exist"),
         (["nowhere", "--manifest", "new.csv", "--out", "o.csv"], "'nowhere' is not a run folder"),
         (["run", "--manifest", "new.csv"], "needs the cases and a place for the answer"),
@@ -166,6 +170,22 @@ def test_what_the_user_can_get_wrong_is_one_sentence(capsys, arguments, message)
     assert len(captured.err.splitlines()) == 1
     assert Path("new.csv").read_text() == ROWS
     assert not Path("o.csv").exists()
+
+
+@pytest.mark.usefixtures("study")
+@pytest.mark.parametrize("stop", [OSError("No space left on device"), KeyboardInterrupt()])
+def test_only_a_run_keeps_cells(capsys, monkeypatch, stop):
+    """A full disk or a stop during a prediction says nothing of cells, of which there are none."""
+
+    def stopped(*_: Any, **__: Any) -> None:
+        raise stop
+
+    monkeypatch.setattr("benchmark._prediction_report.write_atomically", stopped)
+    assert predict(ROWS) == (1 if isinstance(stop, OSError) else 130)
+    assert "cells" not in capsys.readouterr().err
+    monkeypatch.setattr("benchmark._run.prepare", stopped)
+    assert main(["run"]) in {1, 130}
+    assert "Finished cells are kept" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("study")

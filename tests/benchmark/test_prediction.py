@@ -358,13 +358,20 @@ class TestKeeping:
 
 
 def test_images_that_are_resampled_need_a_pixel_size(small_cohort, recorded, tmp_path):
-    """A case without one has no prediction; the others have theirs."""
+    """A case without one has no prediction; the others have theirs, and tables need none."""
+    rows = ["radiomics", "tabular"]
     ready = prepared(
-        small_cohort, ["radiomics"], ["logistic_regression"], imaging={"pixel_mm": 0.1}
+        small_cohort,
+        rows,
+        ["logistic_regression"],
+        imaging={"pixel_mm": 0.1},
+        final_models="all",
     )
     run(ready, out=tmp_path, n_jobs=1)
     cases = recorded.head(2).assign(ultrasound_spacing_mm=[0.1, None])
-    answer = load(tmp_path).predict(cases)
+    on_tables = load(tmp_path).predict(cases, features="tabular")
+    assert on_tables["predicted"].ne("").all()
+    answer = load(tmp_path).predict(cases, features="radiomics")
     assert answer["flagged"].tolist()[1] == "no prediction"
     assert "ultrasound needs a pixel size" in answer.loc[1, "flags"]
     assert answer.loc[0, "predicted"] != ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,6 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from benchmark.config import Config
 from benchmark.evaluation import build_board
 from benchmark.evaluation.board import Board
 from benchmark.evaluation.operating_points import operating_point_of
@@ -27,9 +25,9 @@ from benchmark.experiment import (
     write_json,
     write_parquet,
 )
-from cohorts import BenchmarkError, Cohort, case_format
+from cohorts import BenchmarkError, CaseFormat, Cohort
 from features import (
-    FeatureBlock,
+    BlockRecipe,
     FeatureCache,
     ImageNovelty,
     describe_images,
@@ -43,7 +41,6 @@ __all__ = [
     "DEVELOPMENT_SCHEMA",
     "MODELS_FOLDER",
     "FinalModels",
-    "block_settings",
 ]
 
 logger = logging.getLogger(__name__)
@@ -56,10 +53,6 @@ DEVELOPMENT_SCHEMA = 1
 # What a final model says of the cases it was fitted on: no test predictions, as every column
 # but the case says again.
 TRAINING_FIT = "training_fit.parquet"
-
-# Settings of a block that may differ where new cases are computed: numbers are the same to what
-# one kind of processor differs from another.
-PLACE = ("device",)
 
 Kept = dict[str, dict[str, Any]]
 
@@ -75,8 +68,8 @@ class FinalModels:
         Of the same run.
     cohort : Cohort
         The development cohort.
-    config : Config
-        Of the same run.
+    form : CaseFormat
+        How new cases are read.
     cache : FeatureCache
         Where the numbers of an image are kept.
     """
@@ -86,13 +79,13 @@ class FinalModels:
         store: RunStore,
         make_task: TaskFactory,
         cohort: Cohort,
-        config: Config,
+        form: CaseFormat,
         cache: FeatureCache,
     ) -> None:
         self.store = store
         self.make_task = make_task
         self.cohort = cohort
-        self.config = config
+        self.form = form
         self.cache = cache
 
     def save(self, summary: Mapping[str, Any], *, which: Literal["leading", "all"]) -> None:
@@ -124,7 +117,7 @@ class FinalModels:
             )
         self.store.update_description(models=kept)
         if any(about["status"] == "ok" for about in kept.values()):
-            self._save_development()
+            self._keep_development()
 
     @property
     def _folder(self) -> Path:
@@ -152,13 +145,12 @@ class FinalModels:
             return about | {"status": "ok", "files": hash_files(folder)}
         except Exception as error:  # the board is finished; a refit must not take it down
             logger.warning("final_model=%s status=failed error=%s", cell.key, error)
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            return about | {"status": "failed", "reason": reason}
+            return about | {"status": "failed", "reason": _in_one_line(error)}
 
     def _refit(self, cell: Cell, folder: Path) -> None:
         task = self.make_task(cell)
         classifier, tuning = fit_final(task)
-        classes = list(self.cohort.classes)
+        classes, blocks = list(self.cohort.classes), self.make_task.blocks[cell.features]
         metadata = {
             "features": cell.features,
             "model": cell.model,
@@ -169,7 +161,7 @@ class FinalModels:
             "classes": classes,
             "positive_class": self.cohort.positive_class,
             "operating_point": self._operating_point(cell),
-            "blocks": [_describe_block(block) for block in self.make_task.blocks[cell.features]],
+            "blocks": [BlockRecipe.of(block).to_dict() for block in blocks],
         }
         proba = predict_cases(classifier, task.training.X, n_classes=len(classes))
         fit = pd.DataFrame(proba, columns=[f"fitted_p_{name}" for name in classes])
@@ -180,7 +172,7 @@ class FinalModels:
 
     def _operating_point(self, cell: Cell) -> dict[str, Any]:
         """Return the threshold that the row's out-of-fold predictions support, or why none."""
-        target = self.config.evaluation.target_sensitivity
+        target = self.make_task.config.evaluation.target_sensitivity
         predictions = self._board.rows[cell.features, cell.model]
         point = operating_point_of(predictions, target_sensitivity=target)
         reason = ""
@@ -203,24 +195,29 @@ class FinalModels:
             random_state=0,
         )
 
+    def _keep_development(self) -> None:
+        """Write what all models need; without it they are kept, but cannot predict."""
+        try:
+            self._save_development()
+        except Exception as error:  # the board is finished, whatever becomes of new cases
+            logger.warning("file=%s status=failed error=%s", DEVELOPMENT, error)
+            self.store.update_description(development={}, development_failed=_in_one_line(error))
+
     def _save_development(self) -> None:
         """Write how new cases are read, and what the models saw."""
-        source = self.config.cohort
-        form = case_format(
-            self.cohort, loader=source.name, data=source.data, options=source.options
-        )
         about = {
             "schema_version": DEVELOPMENT_SCHEMA,
             "classes": list(self.cohort.classes),
             "positive_class": self.cohort.positive_class,
             "simulation": self.cohort.info.simulation,
-            "format": form.to_dict(),
+            "format": self.form.to_dict(),
             "seen": describe_seen(self.cohort),
             "novelty": self._novelty(),
         }
         folder = self.store.folder
         write_json(folder / DEVELOPMENT, about)
-        self.store.update_description(development=hash_files(folder, [DEVELOPMENT]))
+        files = hash_files(folder, [DEVELOPMENT])
+        self.store.update_description(development=files, development_failed=None)
 
     def _novelty(self) -> dict[str, Any]:
         """Describe the images of every modality that a block was made of."""
@@ -231,7 +228,7 @@ class FinalModels:
             if images.name not in used:
                 continue
             values = describe_images(
-                modality_records(images), self.config.imaging, cache=self.cache
+                modality_records(images), self.make_task.config.imaging, cache=self.cache
             )
             owners = [
                 patient
@@ -242,10 +239,8 @@ class FinalModels:
         return found
 
 
-def block_settings(block: FeatureBlock) -> dict[str, Any]:
-    """Return what shaped the numbers of a block, as plain values, the place left out."""
-    plain: dict[str, Any] = json.loads(json.dumps(dict(block.settings)))
-    return {name: value for name, value in plain.items() if name not in PLACE}
+def _in_one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _competing(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -264,9 +259,3 @@ def _leading(rows: Sequence[Mapping[str, Any]]) -> list[Cell]:
 
 def _final(row: Mapping[str, Any]) -> Cell:
     return Cell(row["features"], row["model"], -1, -1)
-
-
-def _describe_block(block: FeatureBlock) -> dict[str, Any]:
-    """Say what it takes to make the same columns of new patients."""
-    about = asdict(block.schema) | {"options": dict(block.options)}
-    return about | {"settings": block_settings(block)}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmark._final_models import (
-    DEVELOPMENT,
-    DEVELOPMENT_SCHEMA,
-    MODELS_FOLDER,
-    block_settings,
-)
+from benchmark._case_flags import case_flags, notes_on_images
+from benchmark._final_models import DEVELOPMENT, DEVELOPMENT_SCHEMA, MODELS_FOLDER
 from benchmark.experiment import RunStore, predict_cases
 from cohorts import (
     BenchmarkError,
@@ -32,14 +28,11 @@ from cohorts import (
     unknown_name,
 )
 from features import (
-    FeatureBlock,
+    BlockRecipe,
     FeatureCache,
-    ImageNovelty,
     ImagingOptions,
     assemble,
-    build_blocks,
-    describe_images,
-    outside_seen,
+    rebuild_blocks,
 )
 from models import check_files, load_model, read_metadata
 
@@ -157,12 +150,13 @@ class Predictor:
 
     def read(self, cases: GivenCases) -> NewCases:
         """Read new cases as the run's cohort was read; for parameters and errors see `predict`."""
-        return read_new_cases(
+        new = read_new_cases(
             cases,
             self._format,
             classes=self._development["classes"],
             positive_class=self._development["positive_class"],
         )
+        return replace(new, notes=(*new.notes, *notes_on_images(self._development)))
 
     def predict(
         self,
@@ -208,8 +202,16 @@ class Predictor:
         flags = [f"not predicted: {problems.get(case, '')}" for case in new.cohort.cases]
         if rows:
             proba[rows] = self._proba(kept, readable)
-            for row, found in zip(rows, self._flags(kept, readable, new.absent), strict=True):
-                flags[row] = SEPARATOR.join(found)
+            found = case_flags(
+                readable,
+                self._development,
+                modalities=kept.modalities,
+                absent=new.absent,
+                imaging=self._imaging,
+                cache=self._cache,
+            )
+            for row, of_case in zip(rows, found, strict=True):
+                flags[row] = SEPARATOR.join(of_case)
         return self._answer(kept, new.cohort, proba, flags)
 
     @property
@@ -230,6 +232,12 @@ class Predictor:
 
     @cached_property
     def _development(self) -> dict[str, Any]:
+        failed = self.description.get("development_failed")
+        if failed:
+            raise BenchmarkError(
+                f"{str(self.folder)!r} does not say how new cases are read, because writing it "
+                f"failed ({failed}). Start benchmark run on it again; finished cells are kept."
+            )
         check_files(self.folder, self.description.get("development", {}), alone=False)
         path = self.folder / DEVELOPMENT
         about: dict[str, Any] = {}
@@ -301,57 +309,16 @@ class Predictor:
         return {case: SEPARATOR.join(problems) for case, problems in found.items()}
 
     def _proba(self, kept: _Kept, cohort: Cohort) -> NDArray[np.float64]:
-        X = assemble([self._block(stored, cohort) for stored in kept.about["blocks"]])
-        return predict_cases(kept.classifier, X, n_classes=len(cohort.classes))
-
-    def _block(self, stored: Mapping[str, Any], cohort: Cohort) -> FeatureBlock:
-        """Make a block of the new cases as the run made it of its own."""
-        name, modality = stored["name"], stored["modality"]
-        # A block is called after its extractor, and its modality where there are several.
-        extractor = name if len(cohort.images) == 1 else name.removesuffix(f"_{modality}")
-        block = build_blocks(
+        recipes = map(BlockRecipe.from_dict, kept.about["blocks"])
+        blocks = rebuild_blocks(
             cohort,
-            [name],
-            options={extractor: stored["options"]} if stored["options"] else {},
+            {recipe.schema.name: recipe for recipe in recipes},
             imaging=self._imaging,
             cache=self._cache,
             random_state=self.description["seed"],
-        )[name]
-        columns = [column["name"] for column in stored["columns"]]
-        now, then = block_settings(block), stored["settings"]
-        different = sorted(key for key in {*now, *then} if now.get(key) != then.get(key))
-        if different or columns != block.schema.column_names:
-            raise BenchmarkError(
-                f"The features {name!r} of new cases would not be those of the run "
-                f"{str(self.folder)!r} (different: {', '.join(different) or 'columns'}). Put back "
-                "the weights or the version of sonobench that the run was made with."
-            )
-        return block
-
-    def _flags(
-        self, kept: _Kept, cohort: Cohort, absent: Collection[tuple[str, str]]
-    ) -> list[list[str]]:
-        """Say where each case lies outside what the model saw."""
-        flags = outside_seen(
-            cohort, self._development["seen"], modalities=kept.modalities, absent=absent
         )
-        for images in cohort.images:
-            plain = self._development["novelty"].get(images.name)
-            if images.name not in kept.modalities or plain is None:
-                continue
-            novelty = ImageNovelty.from_dict(plain)
-            if novelty is None or novelty.threshold is None:
-                continue
-            owners = [row for row, records in enumerate(images.records) for _ in records]
-            records = [record for records in images.records for record in records]
-            values = describe_images(records, self._imaging, cache=self._cache)
-            for row, distance in zip(owners, novelty.distances(values), strict=True):
-                if distance > novelty.threshold:
-                    flags[row].append(
-                        f"{images.name} unlike the training images (distance {distance:.1f} above "
-                        f"{novelty.threshold:.1f})"
-                    )
-        return flags
+        X = assemble(list(blocks.values()))
+        return predict_cases(kept.classifier, X, n_classes=len(cohort.classes))
 
     def _answer(
         self, kept: _Kept, cohort: Cohort, proba: NDArray[np.float64], flags: Sequence[str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pandas as pd
 from benchmark._prediction import NOT_PREDICTED, Predictor
 from cohorts import BenchmarkError, NewCases, write_atomically
 
-__all__ = ["report_lines", "write_answer", "write_template"]
+__all__ = ["check_place", "report_lines", "write_answer", "write_template"]
 
 # Cases that the terminal names; the file has all of them.
 MAX_SHOWN = 5
@@ -37,18 +38,30 @@ def write_template(predictor: Predictor, path: Path) -> str:
     )
 
 
-def write_answer(answer: pd.DataFrame, out: Path, *, manifest: Path) -> None:
-    """Write the predictions as CSV.
+def check_place(out: Path, *, manifest: Path) -> None:
+    """Check that the answer can go to a path, before anything is computed.
 
     Raises
     ------
     BenchmarkError
-        If that would overwrite the cases.
+        If that would overwrite the cases, or is a folder, or lies below a file.
     """
     if out.resolve() == manifest.resolve():
         raise BenchmarkError(
             f"--out {str(out)!r} is the table of the cases itself. Give another path."
         )
+    if out.is_dir():
+        raise BenchmarkError(f"--out {str(out)!r} is a folder. Give the path of a CSV in it.")
+    nearest = next(one for one in out.resolve().parents if one.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise BenchmarkError(
+            f"--out {str(out)!r} cannot be written, because {str(nearest)!r} is not a folder that "
+            "takes files. Give another path."
+        )
+
+
+def write_answer(answer: pd.DataFrame, out: Path) -> None:
+    """Write the predictions as CSV."""
     write_atomically(out, answer.to_csv(index=False).encode("utf-8"))
 
 

@@ -41,7 +41,14 @@ from benchmark.experiment import (
     write_json,
     write_parquet,
 )
-from cohorts import Cohort, default_cache_dir, load_cohort, write_atomically
+from cohorts import (
+    CaseFormat,
+    Cohort,
+    case_format,
+    default_cache_dir,
+    load_cohort,
+    write_atomically,
+)
 from features import (
     FeatureBlock,
     FeatureCache,
@@ -84,6 +91,8 @@ class Preparation:
         Cells and skipped rows.
     costs : mapping of Cell to float
         Expected seconds of each cell on one core.
+    form : CaseFormat
+        How new cases are read.
     external : tuple of ExternalCohort
         Cohorts that are only predicted.
     """
@@ -93,6 +102,7 @@ class Preparation:
     splits: tuple[Split, ...]
     plan: Plan
     costs: Mapping[Cell, float]
+    form: CaseFormat
     external: tuple[ExternalCohort, ...] = ()
 
 
@@ -140,10 +150,15 @@ def prepare(config: Config) -> Preparation:
     BenchmarkError
         If the data, the folds or the choice of rows are not sound.
     """
-    where = f"cohort.options of {config.cohort.name}"
-    cohort = load_cohort(config.cohort.name, config.cohort.data, config.cohort.options, where=where)
-    if config.cohort.positive_class is not None:
-        cohort = cohort.with_positive_class(config.cohort.positive_class)
+    source = config.cohort
+    where = f"cohort.options of {source.name}"
+    cohort = load_cohort(source.name, source.data, source.options, where=where)
+    # Now, as the data may be elsewhere when the run ends.
+    form = case_format(
+        cohort, loader=source.name, data=source.data, options=source.options, where=where
+    )
+    if source.positive_class is not None:
+        cohort = cohort.with_positive_class(source.positive_class)
     check_weights(config, cohort)
     check_pixel_sizes(cohort, config.imaging)
     if config.inner.storage is not None:
@@ -157,7 +172,8 @@ def prepare(config: Config) -> Preparation:
         MODELS.get(name).check(config.model_settings)
     sets = {one.name: one for one in plan.sets}
     costs = {cell: estimate_s(cohort, config, cell, sets[cell.features]) for cell in plan.cells}
-    return Preparation(config, cohort, splits, plan, costs, load_external(config, cohort, plan))
+    external = load_external(config, cohort, plan)
+    return Preparation(config, cohort, splits, plan, costs, form, external)
 
 
 def run(
@@ -225,7 +241,7 @@ def run(
     summary = render(folder)
     which = ready.config.final_models
     if which != "none":
-        final = FinalModels(store, make_task, ready.cohort, ready.config, cache)
+        final = FinalModels(store, make_task, ready.cohort, ready.form, cache)
         final.save(summary, which=which)
     if all(result.status == "ok" for result in results.values()):
         # Refits can need networks of their own.

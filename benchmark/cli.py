@@ -55,13 +55,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_OK
     except OSError as error:
         # A full disk, a folder that cannot be written: nothing that a traceback would explain.
-        print(f"benchmark: {error}. Finished cells are kept.", file=sys.stderr)
+        kept = " Finished cells are kept." if arguments.command is _run else ""
+        print(f"benchmark: {error}.{kept}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
-        print(
-            "benchmark: stopped. Finished cells are kept; the same command goes on from here.",
-            file=sys.stderr,
-        )
+        goes_on = " Finished cells are kept; the same command goes on from here."
+        kept = goes_on if arguments.command is _run else ""
+        print(f"benchmark: stopped.{kept}", file=sys.stderr)
         return EXIT_INTERRUPTED
     return code
 
@@ -314,7 +314,12 @@ def _report(arguments: argparse.Namespace) -> int:
 
 def _predict(arguments: argparse.Namespace) -> int:
     from benchmark._prediction import load
-    from benchmark._prediction_report import report_lines, write_answer, write_template
+    from benchmark._prediction_report import (
+        check_place,
+        report_lines,
+        write_answer,
+        write_template,
+    )
     from cohorts import BenchmarkError
 
     predictor = load(arguments.run, use_cache=not arguments.no_cache)
@@ -327,10 +332,11 @@ def _predict(arguments: argparse.Namespace) -> int:
             "CSV. For an empty table to fill in: --template CSV"
         )
     manifest, out = Path(arguments.manifest), Path(arguments.out)
+    check_place(out, manifest=manifest)
     point = predictor.operating_point(arguments.features, arguments.model)
     cases = predictor.read(manifest)
     answer = predictor.predict(cases, features=arguments.features, model=arguments.model)
-    write_answer(answer, out, manifest=manifest)
+    write_answer(answer, out)
     for line in report_lines(point, cases, answer, out):
         print(textwrap.fill(line, WIDTH, subsequent_indent="  "))
     return EXIT_OK if answer["predicted"].ne("").all() else EXIT_FAILED

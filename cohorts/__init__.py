@@ -15,7 +15,7 @@ from cohorts._cohort import (
 from cohorts._conform import conform_modalities, map_classes
 from cohorts._errors import BenchmarkError, unknown_name
 from cohorts._image_files import open_image
-from cohorts._loading import COHORTS, CohortLoader, load_cohort, register_cohort
+from cohorts._loading import COHORTS, CohortLoader, case_format, load_cohort, register_cohort
 from cohorts._options import parse_options
 from cohorts._overlap import Overlap, find_overlap
 from cohorts._registry import Registry
@@ -30,7 +30,7 @@ from cohorts import _breast
 from cohorts import _manifest
 
 # isort: on
-from cohorts._case_format import CaseFormat, case_format
+from cohorts._case_format import CaseFormat
 from cohorts._new_cases import GivenCases, NewCases, read_new_cases
 
 __all__ = [

@@ -6,17 +6,15 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
-from cohorts._cohort import Cohort, Column, ColumnKind
-from cohorts._manifest import date_readings
+from cohorts._cohort import Cohort, Column
 from cohorts._manifest_dates import DateReading
 from cohorts._manifest_images import image_columns
 from cohorts._manifest_options import ColumnOptions, ImageOptions, ManifestOptions
 from cohorts._options import parse_options
 
-__all__ = ["CaseFormat", "TableFormat", "case_format"]
+__all__ = ["CaseFormat", "TableFormat", "plain_format"]
 
 # Columns of a plain table of new cases, for cohorts that do not come from a manifest.
 CASE, LABEL = "case", "label"
@@ -115,37 +113,19 @@ class CaseFormat:
         return {name for name in (*self.header(), *roles, *masks, *barred) if name is not None}
 
 
-def case_format(
-    cohort: Cohort, *, loader: str, data: str | Path | None, options: Mapping[str, Any]
-) -> CaseFormat:
-    """Say how new cases are read for models that are developed on a cohort.
+def plain_format(cohort: Cohort) -> CaseFormat:
+    """Say how a plain table of new cases is read, for cohorts that come from no such table.
+
+    It has ``case``, one column per image modality with its path (and
+    ``<modality>_spacing_mm``), and the recorded columns by their names, those that stand in
+    two modalities as ``<modality>.<column>``.
 
     Parameters
     ----------
     cohort : Cohort
-        As loaded.
-    loader : str
-        Its loader. A ``manifest`` is followed by tables of the same layout; any other by a
-        plain table: ``case``, one column per image modality with its path (and
-        ``<modality>_spacing_mm``), and the recorded columns by their names, those that stand
-        in two modalities as ``<modality>.<column>``.
-    data : path or None
-        What the cohort was read from.
-    options : mapping
-        The loader's options.
+        On which models are developed.
     """
     images = tuple(one.name for one in cohort.images)
-    if loader != "manifest" or data is None:
-        return _plain(cohort, images)
-    parsed = parse_options(ManifestOptions, options, where="the cohort options")
-    tables = tuple(
-        TableFormat(one.name, one.columns, tuple(column.name for column in one.columns))
-        for one in cohort.tables
-    )
-    return CaseFormat(parsed, images, tables, date_readings(Path(data), parsed))
-
-
-def _plain(cohort: Cohort, images: tuple[str, ...]) -> CaseFormat:
     spacing = {name: f"{name}{SPACING_SUFFIX}" for name in images}
     names = Counter(column.name for one in cohort.tables for column in one.columns)
     names.update((CASE, LABEL, *spacing, *spacing.values()))
@@ -171,8 +151,5 @@ def _plain(cohort: Cohort, images: tuple[str, ...]) -> CaseFormat:
 
 
 def _table_format(plain: Mapping[str, Any]) -> TableFormat:
-    columns = tuple(
-        Column(**one | {"kind": ColumnKind(one["kind"]), "order": tuple(one["order"])})
-        for one in plain["columns"]
-    )
+    columns = tuple(Column.from_dict(one) for one in plain["columns"])
     return TableFormat(plain["name"], columns, tuple(plain["recorded"]))

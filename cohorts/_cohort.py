@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -94,6 +94,12 @@ class Column:
             raise ValueError(
                 f"Column {self.name!r}: {self.order} is no order of two or more levels."
             )
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Column:
+        """Build the column whose fields were kept as plain values."""
+        order = tuple(plain.get("order", ()))
+        return cls(**{**plain, "kind": ColumnKind(plain["kind"]), "order": order})
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from cohorts._errors import BenchmarkError
 
 __all__ = [
     "DEFAULT_MISSING",
+    "TRUTH_NEEDED",
     "as_text",
     "convert_cells",
     "count_numbers",
@@ -35,6 +36,9 @@ SPREADSHEET_ERRORS = ("#N/A", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", 
 
 TRUE_WORDS = frozenset({"yes", "true", "1"})
 FALSE_WORDS = frozenset({"no", "false", "0"})
+
+# The same words, in messages about a cell that is none of them.
+TRUTH_NEEDED = "one of yes, no, true, false, 0, 1"
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
@@ -264,7 +268,7 @@ def _unreadable(
     cells: pd.Series[Any], column: Column, rows: list[Any], where: str
 ) -> BenchmarkError:
     numeric = column.kind is ColumnKind.NUMERIC
-    needed = "a number" if numeric else "one of yes, no, true, false, 0, 1"
+    needed = "a number" if numeric else TRUTH_NEEDED
     more = f", and {len(rows) - 1} other row(s) likewise" if len(rows) > 1 else ""
     return BenchmarkError(
         f"{_place(column, where)} is declared {column.kind.value}, but row {rows[0]} holds "

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
+from cohorts._case_format import CaseFormat, plain_format
 from cohorts._cohort import Cohort
 from cohorts._errors import BenchmarkError
 from cohorts._options import parse_options
 from cohorts._registry import Registry
 
-__all__ = ["COHORTS", "CohortLoader", "load_cohort", "register_cohort"]
+__all__ = ["COHORTS", "CohortLoader", "case_format", "load_cohort", "register_cohort"]
 
 Options = TypeVar("Options")
 
@@ -46,6 +47,32 @@ class CohortLoader(ABC, Generic[Options]):
         BenchmarkError
             If a file is missing, unreadable or inconsistent.
         """
+
+    def case_format(
+        self,
+        cohort: Cohort,
+        data: Path | None,  # noqa: ARG002  # the default has no need of it
+        options: Options,  # noqa: ARG002  # the default has no need of it
+    ) -> CaseFormat:
+        """Return how new cases are read for models that are developed on a cohort of this loader.
+
+        By default, from a plain table: see `plain_format`.
+
+        Parameters
+        ----------
+        cohort : Cohort
+            As loaded.
+        data : Path or None
+            What it was read from.
+        options : options_type
+            Of the same cohort.
+
+        Raises
+        ------
+        BenchmarkError
+            If what the cohort was read from can no longer be read.
+        """
+        return plain_format(cohort)
 
 
 COHORTS: Registry[CohortLoader[Any]] = Registry("cohort")
@@ -99,3 +126,30 @@ def load_cohort(
     cohort = loader.load(path, parsed)
     cohort.check_classes()
     return cohort
+
+
+def case_format(
+    cohort: Cohort,
+    *,
+    loader: str,
+    data: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    where: str = "the cohort options",
+) -> CaseFormat:
+    """Say how new cases are read for models that are developed on a cohort.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        As loaded.
+    loader, data, options, where
+        As `load_cohort` was given them.
+
+    Raises
+    ------
+    BenchmarkError
+        If what the cohort was read from can no longer be read.
+    """
+    made_by = COHORTS.get(loader, where=where)
+    parsed: Any = parse_options(made_by.options_type, options or {}, where=where)
+    return made_by.case_format(cohort, None if data is None else Path(data), parsed)

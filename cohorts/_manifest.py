@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cohorts._case_format import CaseFormat, TableFormat
 from cohorts._cohort import Cohort, CohortInfo, ImageModality, Note, TabularModality
 from cohorts._column_kinds import as_text
 from cohorts._errors import BenchmarkError
@@ -23,12 +24,12 @@ from cohorts._manifest_labels import choose_positive, read_labels
 from cohorts._manifest_options import ColumnOptions, ManifestOptions
 from cohorts._read_tables import RecordedTable, name_some, unknown_column
 
-__all__ = ["date_readings"]
-
 # The modality of columns without another role; the second where the first is taken.
 DEFAULT_MODALITIES = ("clinical", "other")
 
 UNKNOWN_SITE = "not recorded"
+
+NO_DATA = "Cohort 'manifest' reads a table: give its path as data."
 
 Part = tuple[RecordedTable, list[str], tuple[str, ...]]
 
@@ -65,7 +66,7 @@ class ManifestLoader(CohortLoader[ManifestOptions]):
             One sentence that names the file, the column or row, and what to do.
         """
         if data is None:
-            raise BenchmarkError("Cohort 'manifest' reads a table: give its path as data.")
+            raise BenchmarkError(NO_DATA)
         sources = _read_sources(data, options)
         main = sources.main
         cases = case_ids(main, options.case)
@@ -100,6 +101,19 @@ class ManifestLoader(CohortLoader[ManifestOptions]):
                 *image_notes,
             ),
         )
+
+    def case_format(
+        self, cohort: Cohort, data: Path | None, options: ManifestOptions
+    ) -> CaseFormat:
+        """Return the manifest's own layout, with how its rows have shown that dates are read."""
+        if data is None:
+            raise BenchmarkError(NO_DATA)
+        images = tuple(one.name for one in cohort.images)
+        tables = tuple(
+            TableFormat(one.name, one.columns, tuple(column.name for column in one.columns))
+            for one in cohort.tables
+        )
+        return CaseFormat(options, images, tables, _date_readings(data, options))
 
 
 @dataclass(frozen=True)
@@ -193,21 +207,8 @@ def _tables(
     return tuple(modalities), tuple(notes)
 
 
-def date_readings(data: Path, options: ManifestOptions) -> dict[str, DateReading]:
-    """Return what the rows of a manifest have shown of its columns of dates.
-
-    Parameters
-    ----------
-    data : Path
-        The table that a cohort was loaded from.
-    options : ManifestOptions
-        Of the same cohort.
-
-    Returns
-    -------
-    dict of str to DateReading
-        Column -> how it was read, so that new cases are read so too.
-    """
+def _date_readings(data: Path, options: ManifestOptions) -> dict[str, DateReading]:
+    """Column of dates -> what its rows have shown, so that new cases are read as they were."""
     if not any(one.kind == "date" for one in options.columns.values()):
         return {}
     sources = _read_sources(data, options)

@@ -76,7 +76,12 @@ def case_ids(table: RecordedTable, column: str) -> tuple[str, ...]:
 
 
 def match_cases(
-    name: str, table: RecordedTable, case: str, cases: Sequence[str]
+    name: str,
+    table: RecordedTable,
+    case: str,
+    cases: Sequence[str],
+    *,
+    lacking: str = "missing",
 ) -> tuple[RecordedTable, Note]:
     """Keep the rows of a joined table that belong to a case, and report the others.
 
@@ -90,6 +95,8 @@ def match_cases(
         Its case column.
     cases : sequence of str
         Case ids of the manifest.
+    lacking : str, default="missing"
+        What becomes of the values of cases without a row.
 
     Returns
     -------
@@ -117,7 +124,7 @@ def match_cases(
     text = (
         f"{table.path.name} ({name}) was joined on the case id. Matched: {n_matched}. Rows "
         f"that belong to no case, dropped: {n_rows}. Cases without a row there, whose values are "
-        f"missing: {n_cases}."
+        f"{lacking}: {n_cases}."
     )
     severity = "warning" if n_rows or n_cases else "info"
     note = Note("unmatched-cases", severity, text)  # type: ignore[arg-type]  # one of the two literals

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from cohorts._case_format import CaseFormat, TableFormat
+from cohorts._case_format import CaseFormat
 from cohorts._cohort import (
     UNLABELLED,
     Cohort,
     CohortInfo,
-    Column,
-    ColumnKind,
     ImageModality,
     ImageRecord,
     Note,
-    TabularModality,
 )
-from cohorts._column_kinds import as_text, convert_cells, mark_missing
+from cohorts._column_kinds import mark_missing
 from cohorts._errors import BenchmarkError
-from cohorts._manifest_dates import interval_column, with_references
 from cohorts._manifest_images import image_root, read_row
-from cohorts._manifest_joins import case_ids, match_cases, read_recorded
+from cohorts._manifest_joins import case_ids, read_recorded
 from cohorts._manifest_options import ImageOptions
+from cohorts._new_tables import NewTable, read_new_table
 from cohorts._read_tables import RecordedTable, name_some
 
 __all__ = ["GivenCases", "NewCases", "read_new_cases"]
@@ -41,9 +38,6 @@ IN_MEMORY = Path("the given cases")
 
 # How alike two column names must be for one to be taken for a slip of the other.
 ALIKE = 0.7
-
-Problems = dict[str, str]
-Convert = Callable[[RecordedTable, pd.DataFrame], "pd.Series[Any]"]
 
 
 @dataclass(frozen=True)
@@ -99,9 +93,9 @@ def read_new_cases(
     main = _recorded(given, form)
     main.check_columns([form.options.case], role="case")
     cases = case_ids(main, form.options.case)
-    tables = [_read_table(one, main, cases, form) for one in form.tables]
+    tables = [read_new_table(one, main, cases, form) for one in form.tables]
     images = [_read_images(name, main, cases, form) for name in form.images]
-    parts: list[_ReadTable | _ReadImages] = [*tables, *images]
+    parts: list[NewTable | _ReadImages] = [*tables, *images]
     absent = frozenset(one for part in parts for one in part.absent)
     cohort = Cohort(
         info=CohortInfo("new", f"new cases of {main.path.name}"),
@@ -127,15 +121,7 @@ def read_new_cases(
 class _ReadImages:
     modality: ImageModality
     absent: tuple[tuple[str, str], ...]
-    problems: Problems
-
-
-@dataclass(frozen=True)
-class _ReadTable:
-    modality: TabularModality
-    absent: tuple[tuple[str, str], ...]
-    problems: Problems
-    notes: tuple[Note, ...]
+    problems: Mapping[str, str]
 
 
 def _recorded(given: GivenCases, form: CaseFormat) -> RecordedTable:
@@ -164,119 +150,6 @@ def _frame(given: pd.DataFrame | Mapping[str, Any] | Sequence[Any], case: str) -
     return pd.DataFrame([given] if isinstance(given, Mapping) else list(given))
 
 
-def _read_table(
-    wanted: TableFormat, main: RecordedTable, cases: Sequence[str], form: CaseFormat
-) -> _ReadTable:
-    """Convert the columns of one modality, each by what is stored of it."""
-    table, ids, notes = _source(wanted, main, cases, form)
-    references = with_references(table, ids, main, cases, form.options.columns)
-    converted: dict[str, pd.Series[Any]] = {}
-    absent: list[tuple[str, str]] = []
-    problems: Problems = {}
-    owners = dict(zip(table.frame.index, ids, strict=True))
-    for column, recorded in zip(wanted.columns, wanted.recorded, strict=True):
-        if not {recorded, *form.ends_of(recorded)} <= {*table.columns, *references.columns}:
-            absent.append((wanted.name, column.name))
-            converted[column.name] = _nothing(column, table.frame.index)
-            continue
-        convert = _converter(column, recorded, form)
-        cells, unread = _row_by_row(convert, column, recorded, table, references, dates=form.dates)
-        converted[column.name] = cells
-        for row, problem in unread.items():
-            owner = owners[row]
-            problems[owner] = f"{problems[owner]}; {problem}" if owner in problems else problem
-    frame = pd.DataFrame(converted, index=table.frame.index)
-    by_case = frame.set_axis(pd.Index(list(ids), dtype=object), axis=0)
-    ordered = by_case.reindex(pd.Index(list(cases), dtype=object, name="case"))
-    modality = TabularModality(wanted.name, wanted.columns, ordered)
-    return _ReadTable(modality, tuple(absent), problems, notes)
-
-
-def _source(
-    wanted: TableFormat, main: RecordedTable, cases: Sequence[str], form: CaseFormat
-) -> tuple[RecordedTable, tuple[str, ...], tuple[Note, ...]]:
-    """Return the table that holds a modality, with the case of each row.
-
-    A joined table is looked for where it lay beside the development table; where there is
-    none, or none of the cases is in it, its columns may stand in the table itself.
-    """
-    joined = form.options.tables.get(wanted.name)
-    path = None if joined is None else main.path.parent / Path(joined.path).expanduser()
-    if joined is None or path is None or not path.is_file():
-        return main, tuple(cases), ()
-    table = read_recorded(path, joined.sheet, form.options.missing)
-    case = joined.case or form.options.case
-    table.check_columns([case], role=f"case, of tables.{wanted.name}")
-    if not set(case_ids(table, case)) & set(cases):
-        return main, tuple(cases), ()
-    matched, _ = match_cases(wanted.name, table, case, cases)
-    return matched, case_ids(matched, case), matched.notes
-
-
-def _converter(column: Column, recorded: str, form: CaseFormat) -> Convert:
-    def convert(table: RecordedTable, references: pd.DataFrame) -> pd.Series[Any]:
-        if recorded in form.dates:
-            return interval_column(
-                recorded, table, references, form.options.columns, reading=form.dates[recorded]
-            )[1]
-        cells = table.frame[recorded]
-        if column.kind is ColumnKind.MULTI_LABEL:
-            nothing = [as_text(cell).casefold() in form.no_labels for cell in cells]
-            cells = cells.mask(np.asarray(nothing, dtype=bool), "")
-        return convert_cells(
-            cells,
-            replace(column, name=recorded),
-            decimal_comma=table.decimal_comma,
-            where=table.path.name,
-            keep_unknown=True,
-        )
-
-    return convert
-
-
-def _row_by_row(
-    convert: Convert,
-    column: Column,
-    recorded: str,
-    table: RecordedTable,
-    references: pd.DataFrame,
-    *,
-    dates: Collection[str],
-) -> tuple[pd.Series[Any], dict[Any, str]]:
-    """Convert all rows at once; where one cannot be read, each alone, to spare the others."""
-    try:
-        return convert(table, references), {}
-    except BenchmarkError:
-        pass
-    cells, unread = _nothing(column, table.frame.index), {}
-    for row in table.frame.index:
-        alone = replace(table, frame=table.frame.loc[[row]])
-        try:
-            cells.loc[row] = convert(alone, references.loc[[row]]).loc[row]
-        except BenchmarkError as error:
-            shown = as_text(table.frame.loc[row, recorded])
-            unread[row] = (
-                # What is wrong with a date takes both ends of the interval to tell.
-                str(error)
-                if recorded in dates
-                else f"{recorded} {shown!r} cannot be read ({_needed(column)} is needed)"
-            )
-    return cells, unread
-
-
-def _needed(column: Column) -> str:
-    if column.kind is ColumnKind.BOOLEAN:
-        return "one of yes, no, true, false, 0, 1"
-    if column.kind is ColumnKind.NUMERIC:
-        return f"a number in {column.unit}" if column.unit else "a number"
-    return "one value"
-
-
-def _nothing(column: Column, index: pd.Index[Any]) -> pd.Series[Any]:
-    numeric = column.kind in (ColumnKind.NUMERIC, ColumnKind.BOOLEAN)
-    return pd.Series(np.nan, index=index, dtype=np.float64 if numeric else object)
-
-
 def _read_images(
     name: str, main: RecordedTable, cases: Sequence[str], form: CaseFormat
 ) -> _ReadImages:
@@ -291,7 +164,7 @@ def _read_images(
     readable = ImageOptions(image=columns, spacing_mm=spacing, root=options.root)
     image_root(name, readable, main)
     records: list[tuple[ImageRecord, ...]] = []
-    problems: Problems = {}
+    problems: dict[str, str] = {}
     for row, case in zip(main.frame.index, cases, strict=True):
         try:
             records.append(read_row(name, readable, main, row))
@@ -308,10 +181,12 @@ def _column_notes(
     where, known = main.path.name, form.known()
     lacking = {recorded for recorded in form.header() if recorded not in main.columns}
     extra = [name for name in main.columns if name not in known]
+    # Too like the name of the images, and too often left out, to be what was meant.
+    spacing = {images.spacing_mm for images in form.options.images.values()}
     slips = {
         name: near[0]
         for name in extra
-        if (near := _nearest(name, lacking)) and not near[0].endswith("_spacing_mm")
+        if (near := _nearest(name, lacking)) and near[0] not in spacing
     }
     notes = [
         Note(

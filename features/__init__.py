@@ -16,6 +16,7 @@ from features._novelty import ImageNovelty, describe_images
 from features._per_image import extract_records, image_block, modality_records
 from features._preprocess import CappedPCA, make_preprocessor
 from features._progress import progress_bar
+from features._rebuild import BlockRecipe, rebuild_blocks
 from features._scaling import SteadyScaler
 from features._seen import describe_seen, outside_seen
 from features._sets import (
@@ -30,7 +31,6 @@ from features._sets import (
     check_pixel_sizes,
     extraction_s,
     is_finetuned,
-    rebuild_blocks,
     select_sets,
     skipped_sets,
     without_masks,
@@ -72,6 +72,7 @@ __all__ = [
     "AugmentOptions",
     "Backbone",
     "BlockKind",
+    "BlockRecipe",
     "BlockSchema",
     "CacheFile",
     "CacheKey",

@@ -45,7 +45,7 @@ N_BLOCKS = 4
 BLANK, SATURATED = 2, 250
 
 # Added before a logarithm, so that an image without any detail has a finite lack of it.
-FLAT = 0.05
+FLAT = 0.005
 
 DESCRIPTORS = (
     *(f"grey_p{q}" for q in QUANTILES),
@@ -145,7 +145,6 @@ class ImageNovelty:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
         return {
-            "descriptors": list(DESCRIPTORS),
             "version": VERSION,
             "centre": self.centre.tolist(),
             "scale": self.scale.tolist(),
@@ -222,7 +221,7 @@ def _describe(image: PreparedImage) -> list[float]:
         float((levels <= BLANK).mean()),
         float((levels >= SATURATED).mean()),
         *_detail(small),
-        float(np.log(FLAT / 10 + cv2.Laplacian(own, cv2.CV_32F).std())),
+        float(np.log(FLAT + cv2.Laplacian(own, cv2.CV_32F).std())),
         _direction(small),
         _direction(_blurred(small, WIDTHS[2])),
         *blocks.ravel().tolist(),
@@ -235,7 +234,7 @@ def _detail(image: NDArray[np.floating]) -> list[float]:
     """Return the logarithm of how much an image varies within each band of scales."""
     blurred = [_blurred(image, width) for width in WIDTHS]
     bands = (fine - coarse for fine, coarse in pairwise(blurred))
-    return [float(np.log(FLAT / 10 + band.std())) for band in bands]
+    return [float(np.log(FLAT + band.std())) for band in bands]
 
 
 def _blurred(image: NDArray[np.floating], width: float) -> NDArray[np.floating]:
@@ -245,7 +244,7 @@ def _blurred(image: NDArray[np.floating], width: float) -> NDArray[np.floating]:
 def _direction(image: NDArray[np.floating]) -> float:
     """Compare changes across and along the beam: echoes are smeared across it."""
     across, along = (np.abs(np.diff(image, axis=axis)).mean() for axis in (1, 0))
-    return float(np.log((FLAT / 10 + across) / (FLAT / 10 + along)))
+    return float(np.log((FLAT + across) / (FLAT + along)))
 
 
 def _location(values: Array) -> tuple[Array, Array, Array]:

@@ -13,7 +13,7 @@ from features._tabular_cells import split_labels
 
 __all__ = ["describe_seen", "outside_seen"]
 
-# Written after the case's own value: a level or range of a kind says what was seen.
+# Levels of a boolean column, whose cells are numbers.
 TRUTH = {1.0: "yes", 0.0: "no"}
 
 Seen = Mapping[str, Any]

@@ -35,6 +35,7 @@ __all__ = [
     "FeatureSet",
     "assemble",
     "available_sets",
+    "block_extractors",
     "block_kinds",
     "block_modalities",
     "build_blocks",
@@ -42,7 +43,6 @@ __all__ = [
     "check_pixel_sizes",
     "extraction_s",
     "is_finetuned",
-    "rebuild_blocks",
     "select_sets",
     "skipped_sets",
     "without_masks",
@@ -138,6 +138,11 @@ def block_modalities(cohort: Cohort) -> dict[str, str]:
     return found
 
 
+def block_extractors(cohort: Cohort) -> dict[str, str]:
+    """Return the extractor behind every block of image features that the cohort can have."""
+    return {name: extractor.name for name, (extractor, _) in _extracted_blocks(cohort).items()}
+
+
 def is_finetuned(name: str) -> bool:
     """Return whether the feature set of this name needs networks that are trained in the fold.
 
@@ -215,11 +220,13 @@ def build_blocks(
         In the order of `names`.
     """
     imaging = imaging or ImagingOptions()
-    check_pixel_sizes(cohort, imaging)
+    names = list(dict.fromkeys(names))
+    behind = block_modalities(cohort)
+    check_pixel_sizes(cohort, imaging, modalities={behind[name] for name in names})
     tables = {table.name: table for table in cohort.tables}
     pixels, extracted = _pixel_blocks(cohort), _extracted_blocks(cohort)
     blocks: dict[str, FeatureBlock] = {}
-    for name in dict.fromkeys(names):
+    for name in names:
         if name in tables:
             blocks[name] = _tabular_block(tables[name])
         elif name in pixels:
@@ -241,61 +248,6 @@ def build_blocks(
                 progress=progress,
             )
     return blocks
-
-
-def rebuild_blocks(
-    cohort: Cohort,
-    blocks: Mapping[str, FeatureBlock],
-    *,
-    imaging: ImagingOptions,
-    cache: FeatureCache,
-    random_state: int,
-    progress: bool = False,
-) -> dict[str, FeatureBlock]:
-    """Make the same blocks of other cases, with everything as it was decided for the first ones.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        The other cases; with the modalities and columns of the cohort that `blocks` are of.
-    blocks : mapping of str to FeatureBlock
-        What models are trained on.
-    imaging : ImagingOptions
-        As for `blocks`.
-    cache : FeatureCache
-        Where the numbers of an image are kept.
-    random_state : int
-        As for `blocks`.
-    progress : bool, default=False
-        Show a bar for each extractor.
-
-    Returns
-    -------
-    dict of str to FeatureBlock
-        The same names, columns, units and settings, one row per case of `cohort`.
-
-    Raises
-    ------
-    ValueError
-        If columns or settings come out otherwise, which is a mistake of ours.
-    """
-    extracted = _extracted_blocks(cohort)
-    made: dict[str, FeatureBlock] = {}
-    for name, block in blocks.items():
-        # The unit of one image modality may differ from that of another.
-        options = {extracted[name][0].name: block.options} if name in extracted else {}
-        made |= build_blocks(
-            cohort,
-            [name],
-            options=options,
-            imaging=imaging,
-            cache=cache,
-            random_state=random_state,
-            progress=progress,
-        )
-        if made[name].schema != block.schema or made[name].settings != block.settings:
-            raise ValueError(f"Block {name!r} of other cases is not what it was trained on.")
-    return made
 
 
 def without_masks(cohort: Cohort, names: Iterable[str]) -> dict[str, tuple[int, int]]:
@@ -349,15 +301,27 @@ def _parsed_options(
     return parse_options(extractor.options_type, options.get(extractor.name, {}), where=where)
 
 
-def check_pixel_sizes(cohort: Cohort, imaging: ImagingOptions) -> None:
+def check_pixel_sizes(
+    cohort: Cohort, imaging: ImagingOptions, *, modalities: Collection[str] | None = None
+) -> None:
     """Check that images which are to be resampled have a pixel size, all of them.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        With the images.
+    imaging : ImagingOptions
+        What is to be done to them.
+    modalities : collection of str, optional
+        Those whose images are to be used; by default all.
 
     Raises
     ------
     BenchmarkError
         If `imaging` names a pixel size and an image has none to be resampled from.
     """
-    records = [record for images in cohort.images for record in modality_records(images)]
+    used = [one for one in cohort.images if modalities is None or one.name in modalities]
+    records = [record for images in used for record in modality_records(images)]
     n_unknown = sum(record.spacing_mm is None for record in records)
     if imaging.pixel_mm is not None and n_unknown:
         raise BenchmarkError(

@@ -15,6 +15,7 @@ import skops.io
 
 from cohorts import BenchmarkError, __version__, write_atomically
 from models._finetuned import join_network, split_network
+from models._registry import MODELS
 from models._skops import load_skops
 from models.networks import FusionNetworkClassifier, load_network, save_network
 
@@ -31,8 +32,8 @@ __all__ = [
 # 3: versions of all libraries, operating point, calibrated probabilities.
 SCHEMA_VERSION = 3
 
-# Every type beyond skops' own list that a classical pipeline of ours can hold. A file that
-# names another type is refused.
+# Every type beyond skops' own list that a classical pipeline of ours can hold; a model of another
+# package has its own list beside it. A file that names another type is refused.
 TRUSTED_TYPES = (
     "cohorts._cohort.Column",
     "cohorts._cohort.ColumnKind",
@@ -137,7 +138,8 @@ def load_model(folder: Path, *, files: Mapping[str, str] | None = None) -> Any:
     _check_versions(folder, about["versions"])
     if about["format"] == "network":
         return load_network(folder)
-    classifier = load_skops(folder / "model.skops", trusted=TRUSTED_TYPES)
+    trusted = (*TRUSTED_TYPES, *_types_of(about.get("model")))
+    classifier = load_skops(folder / "model.skops", trusted=trusted)
     # Models of earlier versions read no images through a network.
     return join_network(load_network(folder), classifier) if about.get("embeds") else classifier
 
@@ -217,6 +219,11 @@ def check_files(folder: Path, files: Mapping[str, str], *, alone: bool = True) -
             f"{str(folder / extra[0])!r} is no file of the run: run.json does not name it. "
             "Remove it."
         )
+
+
+def _types_of(model: object) -> tuple[str, ...]:
+    """Return what the installed model of a name trusts; a file cannot add to it."""
+    return MODELS.get(model).trusted_types if isinstance(model, str) and model in MODELS else ()
 
 
 def _packages_of(network: FusionNetworkClassifier) -> list[str]:

@@ -44,6 +44,9 @@ class ModelSpec(ABC):
     balanced : bool
         Whether it is trained under weights by inverse class frequency, so that its own
         probabilities belong to classes of equal frequency.
+    trusted_types : tuple of str
+        Full names of the types that a fitted classifier holds and that no model of sonobench
+        does, so that it can be read back when it is kept.
     """
 
     name: ClassVar[str]
@@ -54,6 +57,7 @@ class ModelSpec(ABC):
     expensive: ClassVar[bool] = False
     recalibrated: ClassVar[bool] = True
     balanced: ClassVar[bool] = True
+    trusted_types: ClassVar[tuple[str, ...]] = ()
 
     @property
     def is_deep(self) -> bool:
@@ -117,6 +121,12 @@ class ModelSpec(ABC):
             the blocks. A `fit` that takes ``groups`` is given the patients, to split its
             training part by. Of a `Pipeline`, tuning fits all steps but the last once for each
             inner fold, as long as `params` leave them unchanged.
+
+            If it has them, a run keeps for the page: ``notes_`` (tuple of `Note`), ``history_``
+            (list of dict, one for each epoch), ``weights_`` (str, where a backbone's weights
+            came from), and what ``predict_variants(X)`` returns (dict of str to ndarray of shape
+            (n_samples, n_classes): probabilities without a part of the inputs). They are looked
+            for on the classifier itself, which a `recalibrated` one is wrapped around.
         """
 
     def growth(self, settings: ModelSettings) -> GrowthPlan | None:  # noqa: ARG002  # the default does not grow

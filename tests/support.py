@@ -27,6 +27,7 @@ from cohorts import (
     ImageModality,
     ImageRecord,
     TabularModality,
+    case_format,
     register_cohort,
 )
 from features import FeatureBlock, FeatureCache, ImagingOptions, build_blocks
@@ -69,7 +70,8 @@ def prepared(
     plan = make_plan(cohort, config)
     sets = {one.name: one for one in plan.sets}
     costs = {cell: estimate_s(cohort, config, cell, sets[cell.features]) for cell in plan.cells}
-    return Preparation(config, cohort, outer_splits(cohort, config), plan, costs)
+    form = case_format(cohort, loader=config.cohort.name)
+    return Preparation(config, cohort, outer_splits(cohort, config), plan, costs, form)
 
 
 def task_factory(ready: Preparation) -> TaskFactory:

@@ -186,7 +186,7 @@ class FusionNetwork(nn.Module):
         """Switch to training, except for frozen batch norms."""
         super().train(mode)
         if mode and self.freeze_norm:
-            for norm in _batch_norms(self.backbone):
+            for norm in batch_norms(self.backbone):
                 norm.eval()
         return self
 
@@ -231,7 +231,7 @@ class FusionNetwork(nn.Module):
 
 def _with_steady_norms(module: nn.Module, values: torch.Tensor) -> torch.Tensor:
     """Call a module; a single case, which has no variance, leaves its batch norms alone."""
-    training = [norm for norm in _batch_norms(module) if norm.training] if len(values) == 1 else []
+    training = [norm for norm in batch_norms(module) if norm.training] if len(values) == 1 else []
     for norm in training:
         norm.eval()
     outputs: torch.Tensor = module(values)
@@ -240,5 +240,6 @@ def _with_steady_norms(module: nn.Module, values: torch.Tensor) -> torch.Tensor:
     return outputs
 
 
-def _batch_norms(module: nn.Module) -> list[nn.Module]:
+def batch_norms(module: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """Return the batch norms in a module."""
     return [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]

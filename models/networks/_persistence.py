@@ -11,7 +11,7 @@ import numpy as np
 import safetensors.torch
 import skops.io
 
-from cohorts import BenchmarkError, Column, ColumnKind, Note
+from cohorts import BenchmarkError, Column, Note
 from features import AugmentOptions, ImagingOptions
 from models._calibration import ProbabilityCalibrator
 from models._skops import load_skops
@@ -129,9 +129,4 @@ def _column_as_dict(column: Column) -> dict[str, Any]:
 
 
 def _columns(stored: list[dict[str, Any]]) -> tuple[Column, ...]:
-    def column(one: dict[str, Any]) -> Column:
-        # Files of earlier versions have no order.
-        order = tuple(one.get("order", ()))
-        return Column(**one | {"kind": ColumnKind(one["kind"]), "order": order})
-
-    return tuple(map(column, stored))
+    return tuple(map(Column.from_dict, stored))

@@ -21,6 +21,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from features import normalise_grey
 from models.networks._callbacks import ValidationScores, WeightAverage
 from models.networks._inputs import Inputs
+from models.networks._modules import batch_norms
 
 __all__ = [
     "Stage",
@@ -210,9 +211,13 @@ def estimate_norm_statistics(
 
     A backbone with random weights carries statistics of nothing: in evaluation mode its
     output shrinks to about 1e-5. One pass over the training images gives it those of its
-    own activations (as a cumulative mean), so that its features have a usable scale.
+    own activations (as a cumulative mean), so that its features have a usable scale. Without
+    two images it is left as it is.
     """
-    norms = [m for m in backbone.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    # A single image has no variance.
+    if len(images) < 2:
+        return
+    norms = batch_norms(backbone)
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

@@ -184,12 +184,11 @@ class _Embedding(nn.Module):
 
 
 def _adapt_statistics(network: FusionNetwork, data: TrainingSet, *, batch_size: int) -> None:
-    for name in _image_names(network):
-        images, present = data.inputs[name][data.train], data.inputs[f"{name}_present"]
-        images = images[present[data.train]]
-        estimate_norm_statistics(
-            network.backbone, images, device=data.device, batch_size=batch_size
-        )
+    """Give the backbone the statistics of the training images, those of all modalities at once."""
+    inputs = rows_of(data.inputs, data.train)
+    names = _image_names(network)
+    images = np.concatenate([inputs[name][inputs[f"{name}_present"]] for name in names])
+    estimate_norm_statistics(network.backbone, images, device=data.device, batch_size=batch_size)
 
 
 def _image_names(network: FusionNetwork) -> list[str]:

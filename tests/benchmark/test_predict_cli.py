@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from benchmark import load, load_config, run
+from benchmark._run import prepare
 from benchmark.cli import main
 
 CONFIG = """
@@ -97,6 +100,21 @@ def test_the_development_table_itself_is_predicted(made, study):
     assert answer["flags"].isna().all()
 
 
+def test_a_run_needs_its_tables_no_more_when_it_ends(made, tmp_path):
+    """How dates are read is known before the first cell: the tables may be moved meanwhile."""
+    for path in made.iterdir():
+        if path.is_file():
+            shutil.copy(path, tmp_path)
+    ready = prepare(load_config(tmp_path / "run.yaml", {}))
+    for name in ("patients.csv", "lab.csv"):
+        (tmp_path / name).unlink()
+    done = run(ready, out=tmp_path / "run", n_jobs=1)
+    case = {"exam": "a", "age": 50, "born": "03/04/1970", "seen": "2020-06-30"}
+    new = load(done.folder).read(case)
+    (clinical, _) = new.cohort.tables
+    assert clinical.table.loc["a", "born"] == pytest.approx(50.2, abs=0.05)
+
+
 @pytest.mark.usefixtures("study")
 def test_a_case_without_prediction_makes_the_exit_code_1(capsys):
     """The others are written; the case is named with the reason."""
@@ -126,6 +144,9 @@ def test_a_template_says_what_to_fill_in(capsys):
     [
         (["run", "--manifest", "new.csv", "--out", "new.csv"], "is the table of the cases itself"),
         (["run", "--manifest", "new.csv", "--out", "./run/../new.csv"], "the cases itself"),
+        (["run", "--manifest", "no.csv", "--out", "no.csv"], "is the table of the cases itself"),
+        (["run", "--manifest", "no.csv", "--out", "run"], "--out 'run' is a folder"),
+        (["run", "--manifest", "no.csv", "--out", "new.csv/o.csv"], "new.csv' is not a folder"),
         (["run", "--manifest", "nowhere.csv", "--out", "o.csv"], "'nowhere.csv' does not exist"),
         (["nowhere", "--manifest", "new.csv", "--out", "o.csv"], "'nowhere' is not a run folder"),
         (["run", "--manifest", "new.csv"], "needs the cases and a place for the answer"),
@@ -149,6 +170,22 @@ def test_what_the_user_can_get_wrong_is_one_sentence(capsys, arguments, message)
     assert len(captured.err.splitlines()) == 1
     assert Path("new.csv").read_text() == ROWS
     assert not Path("o.csv").exists()
+
+
+@pytest.mark.usefixtures("study")
+@pytest.mark.parametrize("stop", [OSError("No space left on device"), KeyboardInterrupt()])
+def test_only_a_run_keeps_cells(capsys, monkeypatch, stop):
+    """A full disk or a stop during a prediction says nothing of cells, of which there are none."""
+
+    def stopped(*_: Any, **__: Any) -> None:
+        raise stop
+
+    monkeypatch.setattr("benchmark._prediction_report.write_atomically", stopped)
+    assert predict(ROWS) == (1 if isinstance(stop, OSError) else 130)
+    assert "cells" not in capsys.readouterr().err
+    monkeypatch.setattr("benchmark._run.prepare", stopped)
+    assert main(["run"]) in {1, 130}
+    assert "Finished cells are kept" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("study")

@@ -19,6 +19,7 @@ from benchmark.evaluation import build_board
 from benchmark.evaluation.operating_points import operating_point_of
 from cohorts import BenchmarkError, Cohort
 from features.radiomics import Radiomics
+from models import hash_files
 
 from support import prepared
 
@@ -232,6 +233,27 @@ def test_a_changed_description_of_the_cases_is_refused(finished, recorded, tmp_p
         load(folder).predict(recorded)
 
 
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [({"version": -1}, "another version of sonobench"), ({"threshold": None}, "are too few")],
+)
+def test_images_that_cannot_be_compared_are_said(finished, recorded, tmp_path, change, why):
+    """No flag can mean that nothing was looked at; then a note says so, and why."""
+    folder = copied(finished, tmp_path)
+    path = folder / "development.json"
+    about = json.loads(path.read_text())
+    about["novelty"]["ultrasound"] |= change
+    path.write_text(json.dumps(about))
+    description = json.loads((folder / "run.json").read_text())
+    description["development"] = hash_files(folder, ["development.json"])
+    (folder / "run.json").write_text(json.dumps(description))
+    new = load(folder).read(recorded.head(1))
+    (note,) = (note for note in new.notes if note.code == "images-not-compared")
+    assert note.text.startswith("No ultrasound image is compared with the training images: ")
+    assert why in note.text
+    assert "images-not-compared" not in {one.code for one in load(finished).read(recorded).notes}
+
+
 def test_a_run_of_an_earlier_version_is_refused(finished, tmp_path):
     """One that kept models, but not how new cases are read."""
     folder = copied(finished, tmp_path)
@@ -303,6 +325,22 @@ class TestKeeping:
         assert fitted[4:] == [fitted[0]]
         assert len(load(tmp_path).models) == 4
 
+    def test_a_failure_at_the_very_end_loses_no_board(self, small_cohort, tmp_path, monkeypatch):
+        """What cannot be written about new cases is said when they come, and made good later."""
+
+        def full(*_: Any) -> None:
+            raise OSError("No space left on device")
+
+        ready = self.prepare(small_cohort, "leading")
+        with monkeypatch.context() as patch:
+            patch.setattr("benchmark._final_models.describe_seen", full)
+            done = run(ready, out=tmp_path, n_jobs=1)
+        assert len(done.leaderboard) == 4
+        with pytest.raises(BenchmarkError, match=r"failed \(OSError: No space left on device\)"):
+            _ = load(tmp_path).columns
+        run(ready, out=tmp_path, n_jobs=1)
+        assert load(tmp_path).columns[0] == "case"
+
     def test_too_few_positives_support_no_threshold(self, small_cohort, tmp_path):
         """The reason is kept, and every decision says that there is none."""
         evaluation = {"target_sensitivity": 0.99}
@@ -320,13 +358,20 @@ class TestKeeping:
 
 
 def test_images_that_are_resampled_need_a_pixel_size(small_cohort, recorded, tmp_path):
-    """A case without one has no prediction; the others have theirs."""
+    """A case without one has no prediction; the others have theirs, and tables need none."""
+    rows = ["radiomics", "tabular"]
     ready = prepared(
-        small_cohort, ["radiomics"], ["logistic_regression"], imaging={"pixel_mm": 0.1}
+        small_cohort,
+        rows,
+        ["logistic_regression"],
+        imaging={"pixel_mm": 0.1},
+        final_models="all",
     )
     run(ready, out=tmp_path, n_jobs=1)
     cases = recorded.head(2).assign(ultrasound_spacing_mm=[0.1, None])
-    answer = load(tmp_path).predict(cases)
+    on_tables = load(tmp_path).predict(cases, features="tabular")
+    assert on_tables["predicted"].ne("").all()
+    answer = load(tmp_path).predict(cases, features="radiomics")
     assert answer["flagged"].tolist()[1] == "no prediction"
     assert "ultrasound needs a pixel size" in answer.loc[1, "flags"]
     assert answer.loc[0, "predicted"] != ""

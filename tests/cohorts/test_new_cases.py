@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from cohorts import (
+    COHORTS,
     UNLABELLED,
     BenchmarkError,
     CaseFormat,
@@ -23,6 +24,7 @@ from cohorts import (
     case_format,
     read_new_cases,
 )
+from cohorts._manifest import ManifestLoader
 
 from manifests import OPTIONS, PATIENTS, draw, load, write
 
@@ -38,6 +40,15 @@ def read(given: Any, form: CaseFormat) -> NewCases:
     return read_new_cases(
         given, form, classes=("normal", "benign", "malignant"), positive_class="malignant"
     )
+
+
+def test_a_loader_says_itself_how_its_new_cases_are_read(tmp_path, monkeypatch):
+    """A loader of another package that reads tables like a manifest's is asked, not its name."""
+    monkeypatch.setitem(COHORTS._items, "hospital", ManifestLoader())
+    path = write(tmp_path, PATIENTS)
+    own = case_format(load(path), loader="hospital", data=path, options=OPTIONS)
+    assert own.options.case == "exam"
+    assert case_format(load(path), loader="demo").options.case == "case"
 
 
 def table(new: NewCases, name: str) -> pd.DataFrame:
@@ -192,6 +203,8 @@ def test_joined_tables_lie_beside_the_new_table(tmp_path):
     new = read(write(folder, "exam,age\nx,50\ny,60\n", "new.csv"), form)
     assert table(new, "lab")["ki67"].isna().tolist() == [True, False]
     assert table(new, "lab").loc["y", "ki67"] == 7
+    (note,) = (note for note in new.notes if note.code == "unmatched-cases")
+    assert note.text.endswith("whose values are missing: 1.")
 
 
 def test_columns_of_a_joined_table_may_stand_in_the_table_itself(tmp_path):
@@ -200,6 +213,25 @@ def test_columns_of_a_joined_table_may_stand_in_the_table_itself(tmp_path):
     for folder in (tmp_path, tmp_path / "other"):
         new = read(write(folder, "exam,age,ki67\nx,50,7\n", "new.csv"), form)
         assert table(new, "lab").loc["x", "ki67"] == 7
+
+
+def test_recorded_values_are_never_replaced_by_a_joined_table(tmp_path):
+    """What the table records stands; what it leaves open the joined table gives, and says so."""
+    form = joined_format(tmp_path)
+    rows = "exam,age,ki67\ne3,50,2\ne4,51,\nnew1,52,77\n"
+    new = read(write(tmp_path, rows, "new.csv"), form)
+    assert table(new, "lab")["ki67"].tolist() == [2, 30, 77]
+    assert not new.problems
+    (note,) = (note for note in new.notes if note.code == "unmatched-cases")
+    assert "lab.csv (lab) was joined on the case id. Matched: 2" in note.text
+    assert note.text.endswith("without a row there, whose values are those of new.csv: 1.")
+
+
+def test_two_tables_that_disagree_are_a_problem_of_the_case(tmp_path):
+    """Nobody knows which value is right: that case has no prediction, the others have."""
+    form = joined_format(tmp_path)
+    new = read(write(tmp_path, "exam,age,ki67\ne3,50,99\ne4,51,30.0\n", "new.csv"), form)
+    assert new.problems == {("e3", "lab"): "ki67 is '99' in new.csv but '2' in lab.csv"}
 
 
 def images_format(folder: Path) -> CaseFormat:

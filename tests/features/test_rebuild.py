@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from cohorts import Cohort, ImageModality
-from features import FeatureCache, ImagingOptions, build_blocks, rebuild_blocks, without_masks
+from cohorts import BenchmarkError, Cohort, ImageModality
+from features import (
+    BlockRecipe,
+    FeatureCache,
+    ImagingOptions,
+    build_blocks,
+    rebuild_blocks,
+    without_masks,
+)
+from features.radiomics import Radiomics
 
 from support import TINY, make_small_cohort
 
@@ -45,6 +54,32 @@ def test_the_same_cases_get_the_same_numbers(other):
     assert {name: one.digest() for name, one in again.items()} == {
         name: one.digest() for name, one in blocks.items()
     }
+
+
+def test_a_recipe_is_as_good_as_the_block(other):
+    """Through JSON and back, it makes the same numbers without the block."""
+    blocks = built(other)
+    stored = {name: json.dumps(BlockRecipe.of(block).to_dict()) for name, block in blocks.items()}
+    recipes = {name: BlockRecipe.from_dict(json.loads(text)) for name, text in stored.items()}
+    again = rebuilt(other, recipes)
+    assert {name: one.digest() for name, one in again.items()} == {
+        name: one.digest() for name, one in blocks.items()
+    }
+
+
+def test_blocks_that_come_out_otherwise_are_the_users_to_mend(other, monkeypatch):
+    """One sentence names what differs; the place of computation and a description do not."""
+    blocks = built(other, ["radiomics", "embedding"])
+    moved = replace(blocks["embedding"], settings=blocks["embedding"].settings | {"device": "x"})
+    rebuilt(other, {"embedding": moved})
+    monkeypatch.setattr(Radiomics, "version", 99)
+    with pytest.raises(BenchmarkError, match=r"features 'radiomics' .* \(different: version\)"):
+        rebuilt(other, blocks)
+    block = blocks["embedding"]
+    units = tuple(replace(one, unit="mm") for one in block.schema.columns)
+    other_units = replace(BlockRecipe.of(block), schema=replace(block.schema, columns=units))
+    with pytest.raises(BenchmarkError, match=r"\(different: columns\)"):
+        rebuilt(other, {"embedding": other_units})
 
 
 def test_the_unit_is_that_of_development(other):

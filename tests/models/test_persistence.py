@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from cohorts import BenchmarkError, Column, ColumnKind
 from features import BlockSchema
@@ -97,6 +98,28 @@ def fitted(name: str, recorded: pd.DataFrame):
     spec = MODELS.get(name)
     model = spec.build([block], params=dict(spec.defaults), random_state=0, settings=settings)
     return model.fit(recorded, np.arange(60) % 2)
+
+
+class OwnClassifier(LogisticRegression):
+    """A classifier of another package."""
+
+
+class OwnSpec(type(MODELS.get("dummy"))):  # type: ignore[misc]  # whichever class that is
+    """The model of another package that builds it."""
+
+    trusted_types = (f"{OwnClassifier.__module__}.{OwnClassifier.__qualname__}",)
+
+
+def test_a_model_of_another_package_is_read_back_where_it_is_installed(tmp_path, monkeypatch):
+    """The types come from the installed model that the file is of, and from no file."""
+    X, y = np.arange(20.0).reshape(10, 2), np.arange(10) % 2
+    own = OwnClassifier().fit(X, y)
+    about = {"model": "own", "trusted_types": list(OwnSpec.trusted_types)}
+    save_model(own, tmp_path, metadata=about)
+    with pytest.raises(BenchmarkError, match=r"model\.skops is refused: .*OwnClassifier"):
+        load_model(tmp_path)
+    monkeypatch.setitem(MODELS._items, "own", OwnSpec())
+    assert (load_model(tmp_path).predict_proba(X) == own.predict_proba(X)).all()
 
 
 class TestFiles:

@@ -10,13 +10,14 @@ import torch
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from torch import nn
 
-from features import AugmentOptions, BlockSchema
+from features import AugmentOptions, BlockSchema, normalise_grey
 from models import MODELS, ModelSettings, NetworkSettings
 from models.networks import _devices, _training
 from models.networks._callbacks import balanced_accuracy, macro_auc
 from models.networks._devices import trains_in_bfloat16
 from models.networks._modules import FusionHeads, FusionNetwork
 from models.networks._training import SmoothedCrossEntropy, Stage, train_stage
+from models.networks._two_stages import TrainingSet, train_two_stages
 
 
 class Linear(nn.Module):
@@ -137,6 +138,44 @@ def test_smoothing_reaches_the_loss_of_training_only(cases, monkeypatch):
     criterion = made[0].cpu()
     torch.testing.assert_close(criterion.train()(logits, labels), smooth.mean())
     torch.testing.assert_close(criterion.eval()(logits, labels), plain.mean())
+
+
+@pytest.mark.parametrize("n_second", [0, 4])
+def test_batch_norms_know_the_images_of_every_modality(n_second):
+    """Statistics are those of all training images, be one modality rare or in no training case."""
+    rng = np.random.default_rng(0)
+    present = np.arange(12) < n_second
+    inputs = {
+        "image_0": rng.integers(0, 120, (12, 8, 8)).astype(np.uint8),
+        "image_0_present": np.arange(12) < 8,
+        "image_1": rng.integers(120, 256, (12, 8, 8)).astype(np.uint8),
+        "image_1_present": present,
+    }
+    heads = FusionHeads(
+        n_images=2,
+        n_image_features=3,
+        n_tables=0,
+        column_tables=(),
+        image_units=4,
+        tabular_units=3,
+        hidden_units=5,
+        n_classes=2,
+        dropout=0.0,
+    )
+    backbone = nn.Sequential(nn.BatchNorm2d(3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network = FusionNetwork(backbone, heads, augment=None, freeze_norm=False)
+    rows = np.arange(12)
+    data = TrainingSet(inputs, np.arange(12) % 2, rows, None, np.ones(2), "cpu")
+    train_two_stages(
+        network,
+        data,
+        warm_up=stage(max_epochs=1),
+        end_to_end=stage(max_epochs=0),
+        new_statistics=True,
+    )
+    images = np.concatenate([inputs["image_0"][:8], inputs["image_1"][:n_second]])
+    expected = normalise_grey(torch.as_tensor(images)).mean(dim=(0, 2, 3))
+    torch.testing.assert_close(backbone[0].running_mean, expected)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

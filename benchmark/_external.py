@@ -141,7 +141,11 @@ def _without_overlap(cohort: Cohort, development: Cohort, where: str) -> Cohort:
             f"{where}: all {n_shared} cases stand in the development cohort as well, so that none "
             "is external. Give other patients, or take the entry out."
         )
-    notes = [*_overlap_note(overlap), *_patient_note(cohort, development)]
+    notes = [
+        *_overlap_note(overlap),
+        *_alike_note(overlap),
+        *_patient_note(cohort, development),
+    ]
     return cohort.take(np.flatnonzero(~overlap.shared)).with_notes(*notes)
 
 
@@ -161,6 +165,18 @@ def _overlap_note(overlap: Overlap) -> list[Note]:
         "trained on."
     )
     return [Note("shared-cases", "warning", text)]
+
+
+def _alike_note(overlap: Overlap) -> list[Note]:
+    n_alike = int(overlap.alike_row.sum())
+    if not n_alike:
+        return []
+    text = (
+        f"{n_alike} of {len(overlap.shared)} cases have the id and the recorded values of a case "
+        "of the development cohort, but too few or too coarse values to tell whether they are the "
+        "same people. If they are, the cohort is not external: leave these cases out."
+    )
+    return [Note("alike-cases", "warning", text)]
 
 
 def _patient_note(cohort: Cohort, development: Cohort) -> list[Note]:

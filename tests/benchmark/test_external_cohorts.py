@@ -101,6 +101,25 @@ def test_equal_patient_ids_are_a_warning():
     assert note.text.startswith("30 patient ids stand in the development cohort as well")
 
 
+def numbered_entry(folder: Path, *, answers: str) -> dict:
+    """Thirty cases counted from 1, with one column of yes and no."""
+    folder.mkdir()
+    rows = [f"{i + 1},{answers[i % len(answers)]},{'ab'[i % 2]}" for i in range(30)]
+    table = write(folder, "id,flag,y\n" + "\n".join(rows) + "\n")
+    return {"name": "manifest", "data": str(table), "options": {"case": "id", "label": "y"}}
+
+
+def test_cases_that_only_look_the_same_are_kept_with_a_warning(tmp_path):
+    """Both cohorts are counted from 1, and every third patient has the same answer by chance."""
+    here = numbered_entry(tmp_path / "here", answers=("yes", "yes", "no"))
+    there = numbered_entry(tmp_path / "there", answers=("no", "no", "no"))
+    ready = prepare(tiny_config(cohort=here, external=[there], models=["dummy"]))
+    (external,) = ready.external
+    assert external.cohort.n_cases == 30
+    (note,) = (note for note in external.cohort.notes if note.code == "alike-cases")
+    assert note.text.startswith("10 of 30 cases have the id and the recorded values of a case")
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [

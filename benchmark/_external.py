@@ -201,11 +201,7 @@ def check_folders(externals: Sequence[ExternalCohort], store: RunStore) -> None:
         If it is not.
     """
     for one in externals:
-        _folder_of(one, store).check_external(one.description)
-
-
-def _folder_of(external: ExternalCohort, store: RunStore) -> ExternalStore:
-    return ExternalStore(store.folder / "external" / external.key)
+        ExternalStore(store.folder, one.key).check(one.description)
 
 
 def predict_external(
@@ -242,8 +238,8 @@ def predict_external(
     """
     targets = {}
     for one in externals:
-        folder = _folder_of(one, store)
-        folder.begin_external(one.description)
+        folder = ExternalStore(store.folder, one.key)
+        folder.begin(one.description)
         blocks = _blocks(one, make_task, plan, cache=cache, progress=progress)
         targets[one.key] = ExternalTarget(one.plan, blocks, folder)
     results = run_external_cells(
@@ -256,7 +252,7 @@ def predict_external(
     )
     for one in externals:
         carried_out = finished_plan(one.plan, plan.sets, internal)
-        targets[one.key].store.write_external(carried_out, results[one.key], one.cohort)
+        targets[one.key].store.write_tables(carried_out, results[one.key], one.cohort)
 
 
 def _block_names(plan: ExternalPlan, sets: Sequence[FeatureSet]) -> list[str]:

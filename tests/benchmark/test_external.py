@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,6 +148,39 @@ def test_rendering_again_changes_no_byte(finished):
     before = {name: (folder / name).read_bytes() for name in names}
     render(folder)
     assert {name: (folder / name).read_bytes() for name in names} == before
+
+
+def altered(finished: Run, folder: Path, name: str, change) -> Path:
+    """Return a copy of the run of which one JSON file says something else."""
+    copy = Path(shutil.copytree(finished.folder, folder / "copy"))
+    about = json.loads((copy / name).read_text())
+    change(about)
+    (copy / name).write_text(json.dumps(about))
+    return copy
+
+
+def test_a_report_stays_inside_the_run_folder(finished, tmp_path):
+    """What the files of a run say of names leads nowhere else, to read or to write."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    inner = altered(
+        finished,
+        tmp_path / "a",
+        "external/there/external.json",
+        lambda about: about.update(key=str(outside)),
+    )
+    (inner / "external" / "there" / "board.csv").unlink()
+    render(inner)
+    assert (inner / "external" / "there" / "board.csv").is_file()
+    listed = altered(
+        finished,
+        tmp_path / "b",
+        "run.json",
+        lambda about: about["external"][0].update(key="../../outside"),
+    )
+    with pytest.raises(BenchmarkError, match=r"'\.\./\.\./outside' is no name for the folder"):
+        render(listed)
+    assert list(outside.iterdir()) == []
 
 
 def test_identifiers_of_patients_are_on_no_page(finished):

@@ -20,6 +20,7 @@ from benchmark.experiment import (
     Plan,
     RunStore,
     TaskFactory,
+    block_names,
     external_costs,
     finished_plan,
     plan_external,
@@ -83,7 +84,7 @@ class ExternalCohort:
 
     def extraction_s(self, sets: Sequence[FeatureSet]) -> float:
         """Return the expected seconds of computing its image features with an empty cache."""
-        return extraction_s(self.cohort, _block_names(self.plan, sets))
+        return extraction_s(self.cohort, block_names(_used_sets(self.plan, sets)))
 
 
 def load_external(config: Config, development: Cohort, plan: Plan) -> tuple[ExternalCohort, ...]:
@@ -255,10 +256,9 @@ def predict_external(
         targets[one.key].store.write_tables(carried_out, results[one.key], one.cohort)
 
 
-def _block_names(plan: ExternalPlan, sets: Sequence[FeatureSet]) -> list[str]:
-    by_name = {one.name: one for one in sets}
-    names = (name for cell in plan.cells for name in by_name[cell.features].blocks)
-    return list(dict.fromkeys(names))
+def _used_sets(plan: ExternalPlan, sets: Sequence[FeatureSet]) -> list[FeatureSet]:
+    used = {cell.features for cell in plan.cells}
+    return [one for one in sets if one.name in used]
 
 
 def _blocks(
@@ -271,7 +271,7 @@ def _blocks(
 ) -> dict[str, FeatureBlock]:
     """Make the blocks of the rows that are predicted, as they were made in development."""
     known = {block.schema.name: block for parts in make_task.blocks.values() for block in parts}
-    names = _block_names(external.plan, plan.sets)
+    names = block_names(_used_sets(external.plan, plan.sets))
     made = rebuild_blocks(
         external.cohort,
         {name: known[name] for name in names},

@@ -88,7 +88,7 @@ def plan_external(plan: Plan, cohort: Cohort, gaps: Mapping[str, str]) -> Extern
     skipped: list[SkippedRow] = []
     notes: dict[Cell, tuple[Note, ...]] = {}
     for features, model in plan.rows:
-        cell = Cell(features, model, -1, -1)
+        cell = Cell.final(features, model)
         missing, reason = _obstacles(sets[features], model, cohort, gaps)
         if reason is not None:
             skipped.append(SkippedRow(features, model, reason))

@@ -71,8 +71,8 @@ class ExternalPlan:
 def plan_external(plan: Plan, cohort: Cohort, gaps: Mapping[str, str]) -> ExternalPlan:
     """Decide which rows of a run can be predicted for another cohort.
 
-    A row needs every modality that its feature set is made of. A network that reads images
-    can do without tables: it has a stand-in for what is missing.
+    A row needs every modality that its feature set is made of. A model that reads images can
+    do without tables where it says so (`ModelSpec.tolerates_missing_tables`).
 
     Parameters
     ----------
@@ -106,7 +106,8 @@ def _obstacles(
     missing = [name for name in feature_set.blocks if modalities[name] in gaps]
     names = list(dict.fromkeys(modalities[name] for name in missing))
     pixels = [name for name in feature_set.blocks if kinds[name] == "pixels"]
-    bearable = MODELS.get(model).is_deep and pixels and not set(pixels) & set(missing)
+    tolerant = MODELS.get(model).tolerates_missing_tables
+    bearable = tolerant and pixels and not set(pixels) & set(missing)
     if missing and not bearable:
         return names, "; ".join(gaps[name] for name in names)
     for block, (n_without, n_images) in without_masks(cohort, feature_set.blocks).items():

@@ -12,6 +12,7 @@ from PIL import Image
 
 from benchmark import Run, prepare, run
 from cohorts import BenchmarkError, load_cohort
+from models import MODELS
 
 from manifests import write
 from support import made_cohorts, tiny_config
@@ -60,6 +61,24 @@ def test_expert_masks_are_needed_of_every_image():
     assert bare.plan.skipped[0].reason == (
         "45 of its 45 images have no mask, and radiomics_mask needs one of each"
     )
+
+
+@pytest.mark.parametrize("tolerant", [False, True])
+def test_only_models_with_stand_ins_go_without_tables(tolerant, monkeypatch):
+    """To be deep is not enough: a model must say that it can do without."""
+    spec = MODELS.get("compact_fusion")
+
+    class Other(type(spec)):
+        tolerates_missing_tables = tolerant
+
+    monkeypatch.setitem(MODELS._items, "compact_fusion", Other())
+    entry = there(tables=False)
+    ready = prepare(config_of(entry, features=["image+tabular"], models=["compact_fusion"]))
+    (external,) = ready.external
+    assert bool(external.plan.cells) is tolerant
+    reasons = [row.reason for row in external.plan.skipped]
+    missing = "the cohort has no table 'clinical'; the cohort has no table 'molecular'"
+    assert reasons == ([] if tolerant else [missing])
 
 
 def manifest_entry(folder: Path, *, n: int = 6, positive: str = "malignant") -> dict:

@@ -74,6 +74,8 @@ class ExternalCohort:
         Expected seconds of each refit on one core.
     description : mapping
         What ``external.json`` and the page say about it; counts, never values.
+    is_refitted_again : bool
+        Whether some of these rows are kept as well, by refits of their own.
     """
 
     key: str
@@ -81,6 +83,7 @@ class ExternalCohort:
     plan: ExternalPlan
     costs: Mapping[Cell, float]
     description: Mapping[str, Any]
+    is_refitted_again: bool
 
     def extraction_s(self, sets: Sequence[FeatureSet]) -> float:
         """Return the expected seconds of computing its image features with an empty cache."""
@@ -130,6 +133,7 @@ def _load_one(
         external_plan,
         external_costs(external_plan, development, config, plan.sets),
         describe_external(entry, loaded, conformed, development, gaps),
+        config.final_models != "none",
     )
 
 

@@ -20,6 +20,7 @@ from benchmark.experiment import (
     Plan,
     RunStore,
     TaskFactory,
+    block_names,
     external_costs,
     finished_plan,
     plan_external,
@@ -73,6 +74,8 @@ class ExternalCohort:
         Expected seconds of each refit on one core.
     description : mapping
         What ``external.json`` and the page say about it; counts, never values.
+    is_refitted_again : bool
+        Whether some of these rows are kept as well, by refits of their own.
     """
 
     key: str
@@ -80,10 +83,11 @@ class ExternalCohort:
     plan: ExternalPlan
     costs: Mapping[Cell, float]
     description: Mapping[str, Any]
+    is_refitted_again: bool
 
     def extraction_s(self, sets: Sequence[FeatureSet]) -> float:
         """Return the expected seconds of computing its image features with an empty cache."""
-        return extraction_s(self.cohort, _block_names(self.plan, sets))
+        return extraction_s(self.cohort, block_names(_used_sets(self.plan, sets)))
 
 
 def load_external(config: Config, development: Cohort, plan: Plan) -> tuple[ExternalCohort, ...]:
@@ -129,6 +133,7 @@ def _load_one(
         external_plan,
         external_costs(external_plan, development, config, plan.sets),
         describe_external(entry, loaded, conformed, development, gaps),
+        config.final_models != "none",
     )
 
 
@@ -141,7 +146,11 @@ def _without_overlap(cohort: Cohort, development: Cohort, where: str) -> Cohort:
             f"{where}: all {n_shared} cases stand in the development cohort as well, so that none "
             "is external. Give other patients, or take the entry out."
         )
-    notes = [*_overlap_note(overlap), *_patient_note(cohort, development)]
+    notes = [
+        *_overlap_note(overlap),
+        *_alike_note(overlap),
+        *_patient_note(cohort, development),
+    ]
     return cohort.take(np.flatnonzero(~overlap.shared)).with_notes(*notes)
 
 
@@ -161,6 +170,18 @@ def _overlap_note(overlap: Overlap) -> list[Note]:
         "trained on."
     )
     return [Note("shared-cases", "warning", text)]
+
+
+def _alike_note(overlap: Overlap) -> list[Note]:
+    n_alike = int(overlap.alike_row.sum())
+    if not n_alike:
+        return []
+    text = (
+        f"{n_alike} of {len(overlap.shared)} cases have the id and the recorded values of a case "
+        "of the development cohort, but too few or too coarse values to tell whether they are the "
+        "same people. If they are, the cohort is not external: leave these cases out."
+    )
+    return [Note("alike-cases", "warning", text)]
 
 
 def _patient_note(cohort: Cohort, development: Cohort) -> list[Note]:
@@ -185,11 +206,7 @@ def check_folders(externals: Sequence[ExternalCohort], store: RunStore) -> None:
         If it is not.
     """
     for one in externals:
-        _folder_of(one, store).check_external(one.description)
-
-
-def _folder_of(external: ExternalCohort, store: RunStore) -> ExternalStore:
-    return ExternalStore(store.folder / "external" / external.key)
+        ExternalStore(store.folder, one.key).check(one.description)
 
 
 def predict_external(
@@ -226,8 +243,8 @@ def predict_external(
     """
     targets = {}
     for one in externals:
-        folder = _folder_of(one, store)
-        folder.begin_external(one.description)
+        folder = ExternalStore(store.folder, one.key)
+        folder.begin(one.description)
         blocks = _blocks(one, make_task, plan, cache=cache, progress=progress)
         targets[one.key] = ExternalTarget(one.plan, blocks, folder)
     results = run_external_cells(
@@ -240,13 +257,12 @@ def predict_external(
     )
     for one in externals:
         carried_out = finished_plan(one.plan, plan.sets, internal)
-        targets[one.key].store.write_external(carried_out, results[one.key], one.cohort)
+        targets[one.key].store.write_tables(carried_out, results[one.key], one.cohort)
 
 
-def _block_names(plan: ExternalPlan, sets: Sequence[FeatureSet]) -> list[str]:
-    by_name = {one.name: one for one in sets}
-    names = (name for cell in plan.cells for name in by_name[cell.features].blocks)
-    return list(dict.fromkeys(names))
+def _used_sets(plan: ExternalPlan, sets: Sequence[FeatureSet]) -> list[FeatureSet]:
+    used = {cell.features for cell in plan.cells}
+    return [one for one in sets if one.name in used]
 
 
 def _blocks(
@@ -259,7 +275,7 @@ def _blocks(
 ) -> dict[str, FeatureBlock]:
     """Make the blocks of the rows that are predicted, as they were made in development."""
     known = {block.schema.name: block for parts in make_task.blocks.values() for block in parts}
-    names = _block_names(external.plan, plan.sets)
+    names = block_names(_used_sets(external.plan, plan.sets))
     made = rebuild_blocks(
         external.cohort,
         {name: known[name] for name in names},

@@ -37,10 +37,9 @@ def read_boards(store: RunStore, board: Board) -> tuple[ExternalBoard, ...]:
     description = store.read_description()
     evaluation = description["config"]["evaluation"]
     boards = []
-    for one in description.get("external", ()):
-        folder = ExternalStore(store.folder / "external" / one["key"])
+    for folder in _folders(store):
         record = ExternalRecord(
-            folder.read_external(), folder.read_table("plan"), folder.read_table("predictions")
+            folder.read_description(), folder.read_table("plan"), folder.read_table("predictions")
         )
         boards.append(
             score_external(record, board, evaluation=evaluation, seed=description["seed"])
@@ -52,8 +51,13 @@ def write_boards(
     store: RunStore, boards: Sequence[ExternalBoard], summaries: Sequence[Mapping[str, Any]]
 ) -> None:
     """Write ``scores.parquet`` and ``board.csv`` of each external cohort."""
-    for board, summary in zip(boards, summaries, strict=True):
-        folder = store.folder / "external" / summary["key"]
-        write_parquet(folder / "scores.parquet", external_scores(board))
+    for place, board, summary in zip(_folders(store), boards, summaries, strict=True):
+        write_parquet(place.folder / "scores.parquet", external_scores(board))
         csv = external_csv(summary).to_csv(index=False).encode("utf-8")
-        write_atomically(folder / "board.csv", csv)
+        write_atomically(place.folder / "board.csv", csv)
+
+
+def _folders(store: RunStore) -> list[ExternalStore]:
+    """Return the folders of the cohorts that the run lists, in its order."""
+    listed = store.read_description().get("external", ())
+    return [ExternalStore(store.folder, one["key"]) for one in listed]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -48,10 +49,7 @@ def describe_external(
         "fingerprint": conformed.fingerprint(),
         "mapping": _mapping(entry, loaded),
         "gaps": dict(gaps),
-        "notes": [
-            {"code": note.code, "severity": note.severity, "text": note.text}
-            for note in conformed.notes
-        ],
+        "notes": [asdict(note) for note in conformed.notes],
         "differences": _differences(loaded, conformed, development, gaps),
     }
 

@@ -25,10 +25,15 @@ def announced(external: ExternalCohort) -> Iterator[str]:
 def planned(external: ExternalCohort, sets: tuple[FeatureSet, ...]) -> Iterator[str]:
     """Say which rows are refitted, at what cost, and which cannot be predicted."""
     plan = external.plan
+    again = (
+        "; rows that final_models keeps are tuned and fitted once more for that"
+        if external.is_refitted_again
+        else ""
+    )
     yield (
         f"external {external.key}: {len(plan.cells)} rows refitted on all development cases, "
         f"about {duration(sum(external.costs.values()))} of one core, plus up to "
-        f"{duration(external.extraction_s(sets))} for its image features"
+        f"{duration(external.extraction_s(sets))} for its image features{again}"
     )
     for row in plan.skipped:
         yield f"external {external.key}: skipped: {row.model} on {row.features}: {row.reason}"

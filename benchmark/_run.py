@@ -31,6 +31,7 @@ from benchmark.experiment import (
     Split,
     StudyPlace,
     TaskFactory,
+    block_names,
     default_jobs,
     estimate_networks_s,
     estimate_s,
@@ -166,7 +167,7 @@ def prepare(config: Config) -> Preparation:
     splits = outer_splits(cohort, config)
     cohort = cohort.with_notes(*fold_notes(cohort, splits))
     plan = make_plan(cohort, config)
-    check_options(cohort, _block_names(plan), config.feature_options)
+    check_options(cohort, block_names(plan.sets), config.feature_options)
     networks = [EMBEDDING_NETWORK for features, _ in plan.rows if is_finetuned(features)]
     for name in dict.fromkeys([*networks, *(model for _, model in plan.rows)]):
         MODELS.get(name).check(config.model_settings)
@@ -279,6 +280,7 @@ def render(folder: str | Path) -> dict[str, Any]:
         random_state=description["seed"],
     )
     scores = score_table(board, confidence=evaluation["confidence"])
+    external = read_boards(store, board)
     record = RunRecord(
         name=store.folder.resolve().name,
         description=description,
@@ -288,7 +290,7 @@ def render(folder: str | Path) -> dict[str, Any]:
         inner=store.read_table("inner_predictions"),
         examples=store.read_examples() or NO_EXAMPLES,
         variants=store.read_variants(),
-        external=(external := read_boards(store, board)),
+        external=external,
     )
     summary = summarise(record)
     write_boards(store, external, summary["external"])
@@ -312,7 +314,7 @@ def _extract(
     """Compute every block that the plan needs, once for the whole cohort."""
     blocks = build_blocks(
         ready.cohort,
-        _block_names(ready.plan),
+        block_names(ready.plan.sets),
         options=ready.config.feature_options,
         imaging=ready.config.imaging,
         cache=cache,
@@ -368,16 +370,12 @@ def plan_table(ready: Preparation) -> pd.DataFrame:
 
 def extraction_estimate_s(ready: Preparation) -> float:
     """Return the expected seconds of computing every image feature; less if some are cached."""
-    return extraction_s(ready.cohort, _block_names(ready.plan))
+    return extraction_s(ready.cohort, block_names(ready.plan.sets))
 
 
 def finetuning_estimate_s(ready: Preparation) -> float:
     """Return the expected seconds of training the networks that rows share, on one core."""
     return estimate_networks_s(ready.cohort, ready.config, ready.plan)
-
-
-def _block_names(plan: Plan) -> list[str]:
-    return list(dict.fromkeys(name for one in plan.sets for name in one.blocks))
 
 
 def total_estimate_s(

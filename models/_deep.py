@@ -42,6 +42,8 @@ class _Network(ModelSpec):
 
     family = "deep"
     expensive = True
+    # Learned embeddings stand in for what is missing.
+    tolerates_missing_tables = True
     # A network calibrates itself on the patients that it holds out for early stopping.
     recalibrated = False
     search_space = SEARCH_SPACE

@@ -37,6 +37,9 @@ class ModelSpec(ABC):
     defaults : mapping
         Known-good values of the same keys: the first trial, so that tuning is never
         worse on the inner folds than not tuning.
+    tolerates_missing_tables : bool
+        Whether a model that reads images as well can predict cases of which no table was
+        recorded (all columns NaN): it must have learned a stand-in for what is missing.
     expensive : bool
         One fit costs so much that it gets the smaller trial budget.
     recalibrated : bool
@@ -54,6 +57,7 @@ class ModelSpec(ABC):
     family: ClassVar[Family]
     search_space: ClassVar[Mapping[str, BaseDistribution]] = {}
     defaults: ClassVar[Mapping[str, Any]] = {}
+    tolerates_missing_tables: ClassVar[bool] = False
     expensive: ClassVar[bool] = False
     recalibrated: ClassVar[bool] = True
     balanced: ClassVar[bool] = True

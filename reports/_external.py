@@ -39,12 +39,14 @@ def _section(
     stamps: Mapping[str, str],
 ) -> dict[str, Any]:
     ordered_by = board["ordered_by"]
+    leader = None if board["leader"] is None else board["rows"][board["leader"]["rank"] - 1]
     return {
         "anchor": f"external-{number}",
         "board": board,
-        "stamp": stamps[board["simulation"]],
+        "stamp": stamps[board["data"]],
         "metric": metrics[ordered_by],
-        "leader": None if board["leader"] is None else board["rows"][board["leader"]["rank"] - 1],
+        "leader": leader,
+        "is_worse": leader is not None and _is_worse(leader, metrics[ordered_by]),
         "others": [
             metric
             for name, metric in metrics.items()
@@ -62,3 +64,12 @@ def _section(
 def _is_defined(rows: Sequence[Mapping[str, Any]], name: str) -> bool:
     # Which classes have a case is the same for every row.
     return bool(rows) and not rows[0]["metrics"][name]["reason"]
+
+
+def _is_worse(row: Mapping[str, Any], metric: Mapping[str, Any]) -> bool:
+    """Return whether the whole interval of the change lies on the bad side of none."""
+    change = row["metrics"][metric["name"]]["change"]
+    low, high = change["ci_low"], change["ci_high"]
+    if low is None or high is None:
+        return False
+    return bool(high < 0 if metric["greater_is_better"] else low > 0)

@@ -15,6 +15,7 @@ __all__ = [
     "duration",
     "estimate",
     "interval",
+    "number",
     "percent",
     "printable",
     "shorten",
@@ -141,6 +142,17 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def number(value: float | None) -> str:
+    """Return a value that has no interval, with two decimals; nothing where there is none.
+
+    Examples
+    --------
+    >>> number(0.456), number(-0.001), number(None)
+    ('0.46', '0.00', '')
+    """
+    return "" if value is None else _fixed(value, 2)
+
+
 def percent(share: float) -> str:
     """Return a share in [0, 1] as a whole percentage.
 
@@ -210,16 +222,14 @@ def shorten(text: str, limit: int) -> str:
 
 
 def _fixed(value: float, decimals: int) -> str:
-    return f"{value:.{decimals}f}".replace("-", "−")
+    text = f"{value:.{decimals}f}"
+    # What rounds to zero has no sign.
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
 def _with_sign(value: float, decimals: int) -> str:
-    # What rounds to zero has none.
-    return (
-        _fixed(abs(value), decimals)
-        if round(value, decimals) == 0
-        else (("+" if value > 0 else "") + _fixed(value, decimals))
-    )
+    text = _fixed(value, decimals)
+    return text if text.startswith("−") or float(text) == 0 else f"+{text}"
 
 
 def _width(score: Mapping[str, float | None]) -> float | None:
@@ -238,6 +248,7 @@ FILTERS: dict[str, Any] = {
     "interval": interval,
     "count": count,
     "duration": duration,
+    "number": number,
     "percent": percent,
     "signed": signed,
     "signed_interval": signed_interval,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
+from PIL import Image, ImageOps
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from benchmark import Config, load_config
+from benchmark import Config, Run, load_config
 from benchmark._run import Preparation
 from benchmark.experiment import TaskFactory, estimate_s, make_plan, outer_splits
 from cohorts import (
@@ -145,6 +146,7 @@ class MadeOptions:
     prefix: str = ""
     tables: bool = True
     masks: bool = True
+    modalities: tuple[str, ...] = ("ultrasound",)
 
 
 @contextmanager
@@ -162,7 +164,8 @@ def made_cohorts(make_folder: Callable[[str], Path]) -> Iterator[None]:
             made = make_small_cohort(
                 make_folder("made"), n_patients=options.n_patients, seed=options.seed
             )
-            return _renamed(made if options.masks else _without_masks(made), options)
+            made = made if options.masks else _without_masks(made)
+            return _renamed(_with_modalities(made, options.modalities), options)
 
     yield
     COHORTS._items.clear()
@@ -185,6 +188,57 @@ def _without_masks(cohort: Cohort) -> Cohort:
     (images,) = cohort.images
     bare = tuple(tuple(replace(one, masks=()) for one in case) for case in images.records)
     return replace(cohort, images=(replace(images, records=bare),))
+
+
+def _with_modalities(cohort: Cohort, names: Sequence[str]) -> Cohort:
+    """Return the cohort with these modalities in this order; all but ultrasound are negatives."""
+    (images,) = cohort.images
+
+    def modality(name: str) -> ImageModality:
+        if name == images.name:
+            return images
+        records = tuple(tuple(map(_negative, of_case)) for of_case in images.records)
+        return ImageModality(name, records)
+
+    return replace(cohort, images=tuple(modality(name) for name in names))
+
+
+def _negative(record: ImageRecord) -> ImageRecord:
+    path = record.path.with_name(f"{record.path.stem}_negative.png")
+    with Image.open(record.path) as image:
+        ImageOps.invert(image).save(path)
+    return replace(record, path=path)
+
+
+# A row that costs next to nothing.
+CHEAP_ROWS = {"features": ["tabular", "clinical"], "models": ["dummy"]}
+
+
+def external_entry(label: str = "there", **options: Any) -> dict[str, Any]:
+    """Return an entry of ``external:``; cases of another seed and name of the loader ``made``."""
+    return {
+        "name": "made",
+        "label": label,
+        "options": {"seed": 1, "n_patients": 30, "prefix": "x", **options},
+    }
+
+
+def external_config(
+    *external: dict[str, Any], features: Sequence[str], models: Sequence[str], **values: Any
+) -> Config:
+    """Return the config of a small run that predicts external cohorts; needs `made_cohorts`."""
+    return tiny_config(
+        **{"cohort": {"name": "made"}, "final_models": "none", **values},
+        external=list(external),
+        features=list(features),
+        models=list(models),
+    )
+
+
+def summary_of(finished: Run) -> dict[str, Any]:
+    """Return what the page of a run was laid out from."""
+    summary: dict[str, Any] = json.loads((finished.folder / "leaderboard.json").read_text())
+    return summary
 
 
 SMALL_BACKBONE = {"embedding": {"backbone": "mobilenetv3_small_050", "image_size": 32}}

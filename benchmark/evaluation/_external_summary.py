@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from benchmark.evaluation._plain import loads, plain_score, unique_notes
 from benchmark.evaluation.board import RowKey
 from benchmark.evaluation.external import ExternalBoard, ExternalRow, Score
 from benchmark.evaluation.metrics import METRICS
@@ -83,13 +83,14 @@ def summarise_external(
         for rank, key in enumerate(keys, start=1)
     ]
     return {
-        **{key: description[key] for key in sorted(description)},
-        "simulation": description["simulation"],
+        **description,
         "data": max(description["simulation"], simulation, key=SIMULATIONS.index),
         "confidence": confidence,
         "ordered_by": ordered_by,
         "comparison": _comparison(description),
-        "notes": _notes(description, plan),
+        "notes": unique_notes(
+            [*description["notes"], *(note for cell in plan["notes"] for note in loads(cell))]
+        ),
         "leader": _leader(rows),
         "rows": rows,
         "unscored": _unscored(board),
@@ -139,18 +140,6 @@ def _comparison(description: Mapping[str, Any]) -> str:
     )
 
 
-def _notes(description: Mapping[str, Any], plan: pd.DataFrame) -> list[dict[str, str]]:
-    """Every note once, warnings first."""
-    notes = [*description["notes"], *(note for cell in plan["notes"] for note in _loads(cell))]
-    unique = {(note["code"], note["text"]): note for note in notes}
-    return sorted(unique.values(), key=lambda note: note["severity"] != "warning")
-
-
-def _loads(text: Any) -> list[dict[str, str]]:
-    notes: list[dict[str, str]] = json.loads(text) if isinstance(text, str) else []
-    return notes
-
-
 def _row(
     row: ExternalRow, key: RowKey, rank: int, internal_rank: int, family: str, plan: pd.DataFrame
 ) -> dict[str, Any]:
@@ -162,7 +151,7 @@ def _row(
         "features": key[0],
         "model": key[1],
         "family": family,
-        "notes": list(dict.fromkeys(note["code"] for note in _loads(cell["notes"]))),
+        "notes": list(dict.fromkeys(note["code"] for note in loads(cell["notes"]))),
         "metrics": {
             name: {
                 "external": _plain(one.external),
@@ -187,8 +176,7 @@ def _row(
 
 
 def _plain(score: Score) -> dict[str, float | None]:
-    values = {"value": score.value, "ci_low": score.ci_low, "ci_high": score.ci_high}
-    return {name: float(one) if math.isfinite(one) else None for name, one in values.items()}
+    return plain_score(score.value, score.ci_low, score.ci_high)
 
 
 def _unscored(board: ExternalBoard) -> list[dict[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from benchmark._seeds import hashed_seed
 from benchmark.evaluation.board import Board, RowKey
 from benchmark.evaluation.intervals import patient_weights, percentile_interval, share_interval
 from benchmark.evaluation.metrics import METRICS, Metric, Predictions, evaluate
@@ -228,8 +228,7 @@ def _is_complete(part: pd.DataFrame, n_cases: int, classes: Sequence[str]) -> bo
 
 def _seed(seed: int, record: ExternalRecord) -> int:
     """Return a seed of the cohort's own: draws of two cohorts must not go together."""
-    text = f"{seed}/external/{record.description['key']}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little") % (2**31)
+    return hashed_seed(f"{seed}/external/{record.description['key']}")
 
 
 def _draw(part: pd.DataFrame, classes: Sequence[str], n_resamples: int, seed: int) -> _Sample:

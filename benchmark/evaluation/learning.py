@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 import pandas as pd
+
+from benchmark.evaluation._plain import finite, loads
 
 __all__ = ["CURVES", "learning_curves"]
 
@@ -36,7 +36,7 @@ def learning_curves(cells: pd.DataFrame) -> list[dict[str, Any]]:
     """
     found: list[dict[str, Any]] = []
     for repeat, fold, history in zip(cells["repeat"], cells["fold"], cells["history"], strict=True):
-        epochs = json.loads(history) if isinstance(history, str) else []
+        epochs = loads(history)
         if epochs:
             stages = [
                 _stage(name, list(members))
@@ -47,19 +47,14 @@ def learning_curves(cells: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _stage(name: str, epochs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    losses = [_finite(epoch.get("valid_loss")) for epoch in epochs]
+    losses = [finite(epoch.get("valid_loss")) for epoch in epochs]
     known = [i for i, loss in enumerate(losses) if loss is not None]
     kept = min(known, key=lambda i: losses[i] or 0.0) if known else len(epochs) - 1
     return {"name": name, "kept": kept, **{curve: _curve(epochs, curve) for curve in CURVES}}
 
 
 def _curve(epochs: Sequence[Mapping[str, Any]], name: str) -> list[float | None] | None:
-    values = [_finite(epoch.get(name)) for epoch in epochs]
+    values = [finite(epoch.get(name)) for epoch in epochs]
     if all(value is None for value in values):
         return None
     return [None if value is None else round(value, N_DECIMALS) for value in values]
-
-
-def _finite(value: float | None) -> float | None:
-    # A loss that ran away is no number that JSON knows.
-    return value if value is not None and math.isfinite(value) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -12,6 +11,7 @@ import pandas as pd
 
 from benchmark.evaluation._external_summary import summarise_external
 from benchmark.evaluation._inputs import modalities_read
+from benchmark.evaluation._plain import loads, plain_score, unique_notes
 from benchmark.evaluation._protocol import describe_protocol, name_units, patients_sentence
 from benchmark.evaluation.board import RowKey
 from benchmark.evaluation.curves import confusion_counts, mean_roc_curve
@@ -261,16 +261,8 @@ def _pooled_scores(scores: pd.DataFrame) -> dict[RowKey, dict[str, Any]]:
         *(pooled[c] for c in ["features", "model", "metric", "value", "ci_low", "ci_high"]),
         strict=True,
     ):
-        found.setdefault((features, model), {})[metric] = {
-            "value": _number(value),
-            "ci_low": _number(low),
-            "ci_high": _number(high),
-        }
+        found.setdefault((features, model), {})[metric] = plain_score(value, low, high)
     return found
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
 
 
 def _cells_of(plan: pd.DataFrame, key: RowKey) -> pd.DataFrame:
@@ -314,7 +306,7 @@ def _row_notes(record: RunRecord) -> dict[RowKey, list[str]]:
     plan = record.plan
     found: dict[RowKey, list[str]] = {row: [CONSTANT["code"]] for row in _constant_rows(record)}
     for features, model, notes in zip(plan["features"], plan["model"], plan["notes"], strict=True):
-        codes = [note["code"] for note in _loads(notes, [])]
+        codes = [note["code"] for note in loads(notes)]
         kept = found.setdefault((features, model), [])
         kept += [code for code in codes if code not in kept]
     return found
@@ -339,10 +331,8 @@ def _notes(
     description: Mapping[str, Any], plan: pd.DataFrame, *, constant: bool
 ) -> list[dict[str, str]]:
     """Every note once, warnings first."""
-    notes = [*description["notes"], *(note for cell in plan["notes"] for note in _loads(cell, []))]
-    notes += [CONSTANT] if constant else []
-    unique = {(note["code"], note["text"]): note for note in notes}
-    return sorted(unique.values(), key=lambda note: note["severity"] != "warning")
+    notes = [*description["notes"], *(note for cell in plan["notes"] for note in loads(cell))]
+    return unique_notes([*notes, CONSTANT] if constant else notes)
 
 
 def _inner_scores(record: RunRecord, primary: str) -> dict[RowKey, dict[FoldKey, float]]:
@@ -368,10 +358,6 @@ def _inner_scores(record: RunRecord, primary: str) -> dict[RowKey, dict[FoldKey,
 def _n_trials(plan: pd.DataFrame) -> dict[RowKey, int]:
     requested = plan.groupby(["features", "model"])["n_trials_requested"].max().fillna(0)
     return {cast("RowKey", key): int(value) for key, value in requested.items()}
-
-
-def _loads(text: Any, empty: Any) -> Any:
-    return json.loads(text) if isinstance(text, str) else empty
 
 
 def _cost(record: RunRecord) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
+from benchmark.evaluation._plain import plain_score
 from benchmark.evaluation.board import Board, RowKey
 from benchmark.evaluation.comparison import paired_difference
 from benchmark.evaluation.intervals import percentile_interval
@@ -65,8 +65,8 @@ def compare_variants(
         found.setdefault((features, model), []).append(
             {
                 "variant": variant,
-                "score": _score(value, *percentile_interval(resampled, confidence=confidence)),
-                "difference": _score(apart.value, apart.ci_low, apart.ci_high),
+                "score": plain_score(value, *percentile_interval(resampled, confidence=confidence)),
+                "difference": plain_score(apart.value, apart.ci_low, apart.ci_high),
                 "verdict": apart.verdict,
             }
         )
@@ -93,8 +93,3 @@ def _aligned(
         return None
     proba = values.reshape(row.y_proba.shape)
     return Predictions(row.y_true, proba, row.folds, row.positive_index)
-
-
-def _score(value: float, low: float, high: float) -> dict[str, float | None]:
-    numbers = {"value": value, "ci_low": low, "ci_high": high}
-    return {name: one if math.isfinite(one) else None for name, one in numbers.items()}

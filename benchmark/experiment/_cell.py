@@ -8,7 +8,7 @@ import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,15 +18,14 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from benchmark.config import Config
-from benchmark.experiment._inner import InnerPredictions, TrainingPart, predict_proba
+from benchmark.experiment._inner import TrainingPart, predict_proba
 from benchmark.experiment._plan import Cell, cell_seed, fold_seed
+from benchmark.experiment._recalibration import recalibrated
 from benchmark.experiment._tuning import StudyPlace, TuningResult, tune
 from cohorts import Note
 from features import BlockSchema
 from models import (
     MODELS,
-    ProbabilityCalibrator,
-    RecalibratedClassifier,
     build_model,
     fit_with_groups,
     trained_network,
@@ -134,7 +133,8 @@ class CellResult:
     tune_time_s, fit_time_s, predict_time_s : float
         Wall seconds.
     cpu_time_s : float
-        Processor seconds of all three.
+        Processor seconds of all three. Of an external cohort, the first two are those of the
+        one fit that all external cohorts share.
     """
 
     cell: Cell
@@ -180,6 +180,17 @@ class ExternalTask:
     notes: Mapping[str, tuple[Note, ...]]
 
 
+@dataclass(frozen=True)
+class _Fitted:
+    """A classifier, how it was tuned, and what both took."""
+
+    tuning: TuningResult
+    classifier: Any
+    tune_time_s: float
+    fit_time_s: float
+    cpu_time_s: float
+
+
 def run_cell(task: CellTask) -> CellResult:
     """Run one cell; an error becomes a failed result with its reason.
 
@@ -193,10 +204,11 @@ def run_cell(task: CellTask) -> CellResult:
     CellResult
         Ready to be stored.
     """
-    with one_thread(), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("default")
+    with one_thread(), _recorded_warnings() as caught:
         try:
-            return _predict_fold(task, caught)
+            fitted = _fitted(task)
+            result = replace(_predict(task, fitted), variants=_variants(fitted.classifier, task))
+            return replace(result, warnings=_messages(caught))
         except Exception as error:  # a failed cell is a row on the board, not the end of a run
             return _failed(task, error, caught)
 
@@ -216,26 +228,48 @@ def run_external_cell(task: ExternalTask) -> dict[str, CellResult]:
     dict of str to CellResult
         One for each cohort; an error while one is predicted leaves the others.
     """
-    results: dict[str, CellResult] = {}
-    with one_thread(), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("default")
-        try:
-            tuning, classifier, times = _tune_and_fit(task.fit)
-        except Exception as error:  # as in run_cell
-            return dict.fromkeys(task.cases, _failed(task.fit, error, caught))
-        # Inner predictions are of development cases: they belong to no external cohort.
-        tuning = replace(tuning, inner=None)
-        for name, X in task.cases.items():
-            there = replace(task.fit, X_test=X, test_rows=np.arange(len(X)), notes=task.notes[name])
+    with one_thread():
+        with _recorded_warnings() as caught:
             try:
-                results[name] = _predict(there, tuning, classifier, times, caught)
+                fitted = _fitted(task.fit)
             except Exception as error:  # as in run_cell
-                error.add_note(f"external={name}")
-                results[name] = _failed(there, error, caught)
-    return results
+                return dict.fromkeys(task.cases, _failed(task.fit, error, caught))
+        # Inner predictions are of development cases: they belong to no external cohort.
+        fitted = replace(fitted, tuning=replace(fitted.tuning, inner=None))
+        return {
+            name: _predict_external(
+                name,
+                replace(task.fit, X_test=X, test_rows=np.arange(len(X)), notes=task.notes[name]),
+                fitted,
+                caught,
+            )
+            for name, X in task.cases.items()
+        }
 
 
-def _failed(task: CellTask, error: Exception, caught: list[warnings.WarningMessage]) -> CellResult:
+def _predict_external(
+    name: str, task: CellTask, fitted: _Fitted, caught: Sequence[warnings.WarningMessage]
+) -> CellResult:
+    """Predict one cohort; warnings are those of the fit, which all share, and its own."""
+    with _recorded_warnings() as own:
+        try:
+            result = _predict(task, fitted)
+        except Exception as error:  # as in run_cell
+            error.add_note(f"external={name}")
+            return _failed(task, error, [*caught, *own])
+    return replace(result, warnings=_messages([*caught, *own]))
+
+
+@contextmanager
+def _recorded_warnings() -> Iterator[list[warnings.WarningMessage]]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        yield caught
+
+
+def _failed(
+    task: CellTask, error: Exception, caught: Sequence[warnings.WarningMessage]
+) -> CellResult:
     cell = task.cell
     error.add_note(
         f"cohort={task.config.cohort.name}, features={cell.features}, "
@@ -258,23 +292,18 @@ def predict_cases(classifier: Any, X: pd.DataFrame, *, n_classes: int) -> NDArra
         return predict_proba(classifier, X, n_classes=n_classes)
 
 
-def _predict_fold(task: CellTask, caught: list[warnings.WarningMessage]) -> CellResult:
+def _fitted(task: CellTask) -> _Fitted:
     began = time.process_time()
-    tuning, classifier, times = _tune_and_fit(task)
-    result = _predict(task, tuning, classifier, times, caught)
-    return replace(result, cpu_time_s=time.process_time() - began)
+    tuning, classifier, (tune_time_s, fit_time_s) = _tune_and_fit(task)
+    return _Fitted(tuning, classifier, tune_time_s, fit_time_s, time.process_time() - began)
 
 
-def _predict(
-    task: CellTask,
-    tuning: TuningResult,
-    classifier: Any,
-    times: tuple[float, float],
-    caught: list[warnings.WarningMessage],
-) -> CellResult:
-    started = time.perf_counter()
+def _predict(task: CellTask, fitted: _Fitted) -> CellResult:
+    tuning, classifier = fitted.tuning, fitted.classifier
+    began, started = time.process_time(), time.perf_counter()
     proba = predict_proba(classifier, task.X_test, n_classes=task.training.n_classes)
     predict_time_s = time.perf_counter() - started
+    cpu_time_s = fitted.cpu_time_s + time.process_time() - began
     inner = tuning.inner
     network = trained_network(classifier)
     notes = [*task.notes, *getattr(network, "notes_", ())]
@@ -292,14 +321,13 @@ def _predict(
         inner_test=[] if inner is None else task.train_rows.tolist(),
         inner_fold=[] if inner is None else inner.fold.tolist(),
         inner_proba=[] if inner is None else inner.proba.tolist(),
-        variants=_variants(classifier, task),
         history=list(getattr(classifier, "history_", [])),
         weights=getattr(network, "weights_", ""),
-        notes=[{"code": note.code, "severity": note.severity, "text": note.text} for note in notes],
-        warnings=_messages(caught),
-        tune_time_s=times[0],
-        fit_time_s=times[1],
+        notes=[asdict(note) for note in notes],
+        tune_time_s=fitted.tune_time_s,
+        fit_time_s=fitted.fit_time_s,
         predict_time_s=predict_time_s,
+        cpu_time_s=cpu_time_s,
     )
 
 
@@ -340,28 +368,8 @@ def _tune_and_fit(task: CellTask) -> tuple[TuningResult, Any, tuple[float, float
     tuned = time.perf_counter()
     classifier = fit_with_groups(build(tuning.params), part.X, part.y, part.groups)
     if spec.recalibrated and tuning.inner is not None:
-        tuning, classifier = _recalibrated(tuning, tuning.inner, classifier, part)
+        tuning, classifier = recalibrated(tuning, tuning.inner, classifier, part)
     return tuning, classifier, (tuned - started, time.perf_counter() - tuned)
-
-
-def _recalibrated(
-    tuning: TuningResult, inner: InnerPredictions, classifier: Any, part: TrainingPart
-) -> tuple[TuningResult, Any]:
-    """Calibrate the classifier on all inner folds, and each inner fold on the others."""
-    proba = np.empty_like(inner.proba)
-    for fold in np.unique(inner.fold):
-        held_out = inner.fold == fold
-        calibrator = ProbabilityCalibrator().fit(inner.proba[~held_out], part.y[~held_out])
-        proba[held_out] = calibrator.transform(inner.proba[held_out])
-    # A class that no training case has keeps its column out of the classifier's own.
-    calibrator = ProbabilityCalibrator().fit(
-        inner.proba[:, classifier.classes_],
-        np.searchsorted(classifier.classes_, part.y),
-    )
-    return (
-        replace(tuning, inner=InnerPredictions(inner.fold, proba)),
-        RecalibratedClassifier(classifier, calibrator),
-    )
 
 
 def describe_error(error: BaseException) -> str:
@@ -373,7 +381,7 @@ def describe_error(error: BaseException) -> str:
     return f"{type(error).__name__}: {message} ({notes}{place})"
 
 
-def _messages(caught: list[warnings.WarningMessage]) -> list[str]:
+def _messages(caught: Sequence[warnings.WarningMessage]) -> list[str]:
     texts = (f"{item.category.__name__}: {' '.join(str(item.message).split())}" for item in caught)
     return sorted(dict.fromkeys(texts))
 

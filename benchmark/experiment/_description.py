@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -41,10 +42,7 @@ def describe_run(config: Config, cohort: Cohort, plan: Plan) -> dict[str, Any]:
         "config_yaml": config.to_yaml(),
         "cohort": describe_cohort(cohort),
         "rows": [list(row) for row in plan.rows],
-        "notes": [
-            {"code": note.code, "severity": note.severity, "text": note.text}
-            for note in cohort.notes
-        ],
+        "notes": [asdict(note) for note in cohort.notes],
         "seed": config.seed,
         "versions": _versions(),
         "fingerprint": cohort.fingerprint(),

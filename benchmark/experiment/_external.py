@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.config import Config
+from benchmark.config import LABEL_PATTERN, Config
 from benchmark.experiment._cell import CellResult, ExternalTask, run_external_cell
 from benchmark.experiment._engine import TaskFactory, run_all, without_mixed_weights
 from benchmark.experiment._finetuning import train_networks
 from benchmark.experiment._plan import Cell, Plan, SkippedRow, estimate_s
-from benchmark.experiment._store import RunStore, write_json, write_parquet
+from benchmark.experiment._store import CellStore, write_json, write_parquet
 from benchmark.experiment._tables import plan_table, predictions_table
 from cohorts import BenchmarkError, Cohort, Note
 from features import (
@@ -70,8 +71,8 @@ class ExternalPlan:
 def plan_external(plan: Plan, cohort: Cohort, gaps: Mapping[str, str]) -> ExternalPlan:
     """Decide which rows of a run can be predicted for another cohort.
 
-    A row needs every modality that its feature set is made of. A network that reads images
-    can do without tables: it has a stand-in for what is missing.
+    A row needs every modality that its feature set is made of. A model that reads images can
+    do without tables where it says so (`ModelSpec.tolerates_missing_tables`).
 
     Parameters
     ----------
@@ -87,7 +88,7 @@ def plan_external(plan: Plan, cohort: Cohort, gaps: Mapping[str, str]) -> Extern
     skipped: list[SkippedRow] = []
     notes: dict[Cell, tuple[Note, ...]] = {}
     for features, model in plan.rows:
-        cell = Cell(features, model, -1, -1)
+        cell = Cell.final(features, model)
         missing, reason = _obstacles(sets[features], model, cohort, gaps)
         if reason is not None:
             skipped.append(SkippedRow(features, model, reason))
@@ -105,7 +106,8 @@ def _obstacles(
     missing = [name for name in feature_set.blocks if modalities[name] in gaps]
     names = list(dict.fromkeys(modalities[name] for name in missing))
     pixels = [name for name in feature_set.blocks if kinds[name] == "pixels"]
-    bearable = MODELS.get(model).is_deep and pixels and not set(pixels) & set(missing)
+    tolerant = MODELS.get(model).tolerates_missing_tables
+    bearable = tolerant and pixels and not set(pixels) & set(missing)
     if missing and not bearable:
         return names, "; ".join(gaps[name] for name in names)
     for block, (n_without, n_images) in without_masks(cohort, feature_set.blocks).items():
@@ -150,10 +152,32 @@ def _failed_rows(internal: Mapping[Cell, CellResult]) -> set[tuple[str, str]]:
     return {(cell.features, cell.model) for cell, one in internal.items() if one.status != "ok"}
 
 
-class ExternalStore(RunStore):
-    """Reads and writes the folder of one external cohort, ``external/NAME`` of a run."""
+class ExternalStore(CellStore):
+    """Reads and writes the folder of one external cohort, ``external/KEY`` of a run.
 
-    def check_external(self, description: Mapping[str, Any]) -> None:
+    Parameters
+    ----------
+    run : Path
+        The run folder.
+    key : str
+        What the cohort is called in it.
+
+    Raises
+    ------
+    BenchmarkError
+        If the key is none that a config can give: the folder would lie elsewhere.
+    """
+
+    def __init__(self, run: Path, key: str) -> None:
+        if not re.fullmatch(LABEL_PATTERN, key):
+            raise BenchmarkError(
+                f"{key!r} is no name for the folder of an external cohort in {str(run)!r}: it must "
+                "be letters, digits, - and _. Give the cohort a label of these; a run.json that "
+                "names it so was changed, and the run must be made again."
+            )
+        super().__init__(run / "external" / key)
+
+    def check(self, description: Mapping[str, Any]) -> None:
         """Check, before any long work, that the folder is empty or of the same cases.
 
         Raises
@@ -161,7 +185,7 @@ class ExternalStore(RunStore):
         BenchmarkError
             If it holds predictions of other cases.
         """
-        before = self.read_external().get("fingerprint") if self._about.is_file() else None
+        before = self.read_description().get("fingerprint") if self._about.is_file() else None
         if before not in (None, description["fingerprint"]):
             raise BenchmarkError(
                 f"The folder {str(self.folder)!r} holds predictions of other cases (the data, the "
@@ -169,12 +193,12 @@ class ExternalStore(RunStore):
                 "label, or delete that folder."
             )
 
-    def begin_external(self, description: Mapping[str, Any]) -> None:
+    def begin(self, description: Mapping[str, Any]) -> None:
         """Write ``external.json``, after the same check."""
-        self.check_external(description)
+        self.check(description)
         write_json(self._about, description)
 
-    def read_external(self) -> dict[str, Any]:
+    def read_description(self) -> dict[str, Any]:
         """Return ``external.json``.
 
         Raises
@@ -189,9 +213,7 @@ class ExternalStore(RunStore):
             )
         return self._read_json(self._about)
 
-    def write_external(
-        self, plan: Plan, results: Mapping[Cell, CellResult], cohort: Cohort
-    ) -> None:
+    def write_tables(self, plan: Plan, results: Mapping[Cell, CellResult], cohort: Cohort) -> None:
         """Write the tables of the plan and of the predictions."""
         write_parquet(self.folder / "plan.parquet", plan_table(plan, results))
         write_parquet(self.folder / "predictions.parquet", predictions_table(plan, results, cohort))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from benchmark._seeds import hashed_seed
 from benchmark.config import Config
 from cohorts import BenchmarkError, Cohort
 from features import FeatureSet, block_kinds, is_finetuned, select_sets, skipped_sets
@@ -16,6 +17,7 @@ __all__ = [
     "Cell",
     "Plan",
     "SkippedRow",
+    "block_names",
     "cell_seed",
     "estimate_networks_s",
     "estimate_s",
@@ -49,6 +51,11 @@ class Cell:
     model: str
     repeat: int
     fold: int
+
+    @classmethod
+    def final(cls, features: str, model: str) -> Cell:
+        """Return the refit of a row on all cases."""
+        return cls(features, model, -1, -1)
 
     @property
     def is_final(self) -> bool:
@@ -87,23 +94,24 @@ class Plan:
         return tuple(dict.fromkeys((cell.features, cell.model) for cell in self.cells))
 
 
+def block_names(sets: Iterable[FeatureSet]) -> list[str]:
+    """Return the blocks that these sets are made of, each once."""
+    return list(dict.fromkeys(name for one in sets for name in one.blocks))
+
+
 def cell_seed(cell: Cell, seed: int) -> int:
     """Return a seed that hashes the cell's names, so that adding a model changes no other row."""
-    return _hashed(f"{seed}/{cell.features}/{cell.model}/{cell.repeat}/{cell.fold}")
+    return hashed_seed(f"{seed}/{cell.features}/{cell.model}/{cell.repeat}/{cell.fold}")
 
 
 def fold_seed(repeat: int, fold: int, seed: int) -> int:
     """Return the seed of a fold's inner splits: the same for every model, so rows stay paired."""
-    return _hashed(f"{seed}/inner/{repeat}/{fold}")
+    return hashed_seed(f"{seed}/inner/{repeat}/{fold}")
 
 
 def outer_seed(repeat: int, seed: int) -> int:
     """Return the seed of a repeat's outer folds; no two runs share one by counting up."""
-    return _hashed(f"{seed}/outer/{repeat}")
-
-
-def _hashed(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "little") % (2**31)
+    return hashed_seed(f"{seed}/outer/{repeat}")
 
 
 def make_plan(cohort: Cohort, config: Config) -> Plan:

@@ -36,7 +36,7 @@ from cohorts import (
 )
 from features import FeatureBlock
 
-__all__ = ["SCHEMA_VERSION", "RunStore", "write_json", "write_parquet"]
+__all__ = ["SCHEMA_VERSION", "CellStore", "RunStore", "write_json", "write_parquet"]
 
 # What may differ between two starts on the same folder: rows can be added to a board, cohorts
 # can be predicted besides, and images taken off its page.
@@ -50,7 +50,78 @@ EXTENDABLE = (
 )
 
 
-class RunStore:
+class CellStore:
+    """Reads and writes finished cells, and the tables made of them.
+
+    Parameters
+    ----------
+    folder : Path
+        Its ``cells`` folder holds one file for each.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, result: CellResult) -> None:
+        """Store a finished cell."""
+        write_json(self._cell_path(result.cell), asdict(result))
+
+    def read(self, cell: Cell) -> CellResult | None:
+        """Return a stored cell, or None where there is none or it cannot be read."""
+        path = self._cell_path(cell)
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            return CellResult(**{**stored, "cell": Cell(**stored["cell"])})
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError):
+            # A damaged file is computed again; a failure is never mistaken for a result.
+            path.unlink(missing_ok=True)
+            return None
+
+    def completed(self, cells: Iterable[Cell]) -> dict[Cell, CellResult]:
+        """Return the stored cells that ended well; failed ones are tried again."""
+        found = {cell: self.read(cell) for cell in cells}
+        return {
+            cell: result
+            for cell, result in found.items()
+            if result is not None and result.status == "ok"
+        }
+
+    def read_table(self, name: str) -> pd.DataFrame:
+        """Return a parquet table by its stem.
+
+        Raises
+        ------
+        BenchmarkError
+            If the run has not come that far.
+        """
+        path = self.folder / f"{name}.parquet"
+        if not path.is_file():
+            raise BenchmarkError(
+                f"{str(self.folder)!r} has no {path.name}: the run has not ended. "
+                "Start benchmark run again on the same folder; it goes on where it was."
+            )
+        return pd.read_parquet(path)
+
+    def _read_json(self, path: Path) -> dict[str, Any]:
+        try:
+            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise BenchmarkError(
+                f"{path} is damaged ({error}); the run must be made again."
+            ) from None
+        return values
+
+    @property
+    def _cells(self) -> Path:
+        return self.folder / "cells"
+
+    def _cell_path(self, cell: Cell) -> Path:
+        return self._cells / f"{cell.key}.json"
+
+
+class RunStore(CellStore):
     """Reads and writes one run folder.
 
     Parameters
@@ -58,13 +129,6 @@ class RunStore:
     folder : Path
         ``runs/NAME``; created by `check`.
     """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    @property
-    def _cells(self) -> Path:
-        return self.folder / "cells"
 
     @property
     def _work(self) -> Path:
@@ -176,46 +240,15 @@ class RunStore:
         digest = run_digest(self.read_description(), extendable=EXTENDABLE)
         return StudyPlace(f"{digest}/{cell.key}", config.inner.storage)
 
-    def _read_json(self, path: Path) -> dict[str, Any]:
-        try:
-            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise BenchmarkError(
-                f"{path} is damaged ({error}); the run must be made again."
-            ) from None
-        return values
-
     def update_description(self, **values: Any) -> None:
         """Add or replace entries of ``run.json``."""
         write_json(self._description_path, self.read_description() | values)
 
     def write(self, result: CellResult) -> None:
         """Store a finished cell; what was kept to go on from, had it been stopped, goes."""
-        write_json(self._cell_path(result.cell), asdict(result))
+        super().write(result)
         if result.status == "ok":
             (self._studies / f"{result.cell.key}.journal").unlink(missing_ok=True)
-
-    def read(self, cell: Cell) -> CellResult | None:
-        """Return a stored cell, or None where there is none or it cannot be read."""
-        path = self._cell_path(cell)
-        try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            return CellResult(**{**stored, "cell": Cell(**stored["cell"])})
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError, KeyError):
-            # A damaged file is computed again; a failure is never mistaken for a result.
-            path.unlink(missing_ok=True)
-            return None
-
-    def completed(self, cells: Iterable[Cell]) -> dict[Cell, CellResult]:
-        """Return the stored cells that ended well; failed ones are tried again."""
-        found = {cell: self.read(cell) for cell in cells}
-        return {
-            cell: result
-            for cell, result in found.items()
-            if result is not None and result.status == "ok"
-        }
 
     def write_tables(
         self,
@@ -253,28 +286,9 @@ class RunStore:
         has_variants = (self.folder / "variants.parquet").is_file()
         return self.read_table("variants") if has_variants else None
 
-    def read_table(self, name: str) -> pd.DataFrame:
-        """Return a parquet table of the run by its stem.
-
-        Raises
-        ------
-        BenchmarkError
-            If the run has not come that far.
-        """
-        path = self.folder / f"{name}.parquet"
-        if not path.is_file():
-            raise BenchmarkError(
-                f"{str(self.folder)!r} has no {path.name}: the run has not ended. "
-                "Start benchmark run again on the same folder; it goes on where it was."
-            )
-        return pd.read_parquet(path)
-
     @property
     def _description_path(self) -> Path:
         return self.folder / "run.json"
-
-    def _cell_path(self, cell: Cell) -> Path:
-        return self._cells / f"{cell.key}.json"
 
     def _check_same(self, existing: Mapping[str, Any], new: Mapping[str, Any]) -> None:
         differing = differences(existing, new, extendable=EXTENDABLE)

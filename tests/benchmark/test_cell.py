@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +13,7 @@ from optuna.distributions import FloatDistribution
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from benchmark.experiment import Cell, RunStore, fit_final, run_cell
+from benchmark.experiment._cell import ExternalTask, run_external_cell
 from benchmark.experiment._plan import cell_seed, fold_seed, make_plan
 from benchmark.experiment._tables import variants_table
 from cohorts import BenchmarkError
@@ -277,3 +280,51 @@ def test_nothing_to_run_is_an_error(small_cohort):
     config = tiny_config(features=["clinical"], models=["late_fusion", "stacking"])
     with pytest.raises(BenchmarkError, match=r"Nothing to run: no model of \(late_fusion, stackin"):
         make_plan(small_cohort, config)
+
+
+def test_external_results_are_of_their_own_cohort(small_cohort, registered):
+    """Times count the shared fit, warnings of one cohort are not another's, nothing is withheld."""
+    withheld = []
+
+    class Wary(Threshold):
+        def fit(self, X, y):
+            warnings.warn("fitted", UserWarning, stacklevel=1)
+            began = time.process_time()
+            while time.process_time() - began < 0.02:  # something that takes time
+                pass
+            return super().fit(X, y)
+
+        def predict_proba(self, X):
+            if len(X) == len(odd):
+                warnings.warn("an odd cohort", UserWarning, stacklevel=1)
+            return super().predict_proba(X)
+
+        def predict_variants(self, X):
+            withheld.append(len(X))
+            return {"withheld": super().predict_proba(X)}
+
+    @registered("wary")
+    class WarySpec(ModelSpec):
+        title, family = "warns", "baseline"
+        recalibrated = False
+
+        def build(self, blocks, *, params, random_state, settings):
+            return Wary()
+
+        def estimate_fit_s(self, n_samples, n_columns, settings):
+            return 0.01
+
+    ready = prepared(small_cohort, ["tabular"], ["wary"])
+    make_task = task_factory(ready)
+    fit = make_task(Cell.final("tabular", "wary"))
+    odd, even = fit.training.X.iloc[:5], fit.training.X.iloc[5:12]
+    task = ExternalTask(fit, {"odd": odd, "even": even}, {"odd": (), "even": ()})
+    results = run_external_cell(task)
+    assert results["odd"].warnings == ["UserWarning: an odd cohort", "UserWarning: fitted"]
+    assert results["even"].warnings == ["UserWarning: fitted"]
+    assert [len(one.proba) for one in results.values()] == [5, 7]
+    assert all(one.cpu_time_s >= 0.02 for one in results.values())
+    assert withheld == []
+    assert all(one.variants == {} for one in results.values())
+    # In a fold, what a network says with less is kept.
+    assert set(run_cell(make_task(ready.plan.cells[0])).variants) == {"withheld"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from benchmark import Run, load_config, prepare, render, run
@@ -20,47 +22,21 @@ from features import TabularEncoder
 from models import MODELS
 from models.networks import FusionNetworkClassifier
 
-from support import made_cohorts, tiny_config
+from support import CHEAP_ROWS, external_config, external_entry, summary_of
 
 FEATURES = ["tabular", "radiomics", "radiomics+tabular", "image+tabular"]
 ROWS = ["dummy", "logistic_regression", "stacking", "compact_fusion"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def made(tmp_path_factory):
-    """A loader of small cohorts with images and tables."""
-    with made_cohorts(tmp_path_factory.mktemp):
-        yield
-
-
-def there(label="there", **options):
-    return {
-        "name": "made",
-        "label": label,
-        "options": {"seed": 1, "n_patients": 30, "prefix": "x", **options},
-    }
-
-
-def config_of(*external, features=FEATURES, models=ROWS, **values):
-    return tiny_config(
-        cohort={"name": "made"},
-        external=list(external),
-        features=list(features),
-        models=list(models),
-        final_models="none",
-        **values,
-    )
+pytestmark = pytest.mark.usefixtures("made")
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Run:
+def finished(made, tmp_path_factory) -> Run:  # noqa: ARG001  # the loader must be there
     """Two external cohorts: one with everything, one without tables."""
-    config = config_of(there(), there("bare", seed=2, prefix="y", tables=False))
+    bare = external_entry("bare", seed=2, prefix="y", tables=False)
+    config = external_config(external_entry(), bare, features=FEATURES, models=ROWS)
     return run(config, out=tmp_path_factory.mktemp("runs") / "two", n_jobs=1, use_cache=False)
-
-
-def summary_of(finished: Run) -> dict:
-    return json.loads((finished.folder / "leaderboard.json").read_text())
 
 
 def predictions_of(finished: Run, key="there") -> pd.DataFrame:
@@ -149,6 +125,39 @@ def test_rendering_again_changes_no_byte(finished):
     assert {name: (folder / name).read_bytes() for name in names} == before
 
 
+def altered(finished: Run, folder: Path, name: str, change) -> Path:
+    """Return a copy of the run of which one JSON file says something else."""
+    copy = Path(shutil.copytree(finished.folder, folder / "copy"))
+    about = json.loads((copy / name).read_text())
+    change(about)
+    (copy / name).write_text(json.dumps(about))
+    return copy
+
+
+def test_a_report_stays_inside_the_run_folder(finished, tmp_path):
+    """What the files of a run say of names leads nowhere else, to read or to write."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    inner = altered(
+        finished,
+        tmp_path / "a",
+        "external/there/external.json",
+        lambda about: about.update(key=str(outside)),
+    )
+    (inner / "external" / "there" / "board.csv").unlink()
+    render(inner)
+    assert (inner / "external" / "there" / "board.csv").is_file()
+    listed = altered(
+        finished,
+        tmp_path / "b",
+        "run.json",
+        lambda about: about["external"][0].update(key="../../outside"),
+    )
+    with pytest.raises(BenchmarkError, match=r"'\.\./\.\./outside' is no name for the folder"):
+        render(listed)
+    assert list(outside.iterdir()) == []
+
+
 def test_identifiers_of_patients_are_on_no_page(finished):
     """External cases are named in the tables of the run only."""
     import re
@@ -177,7 +186,7 @@ def test_a_spy_never_sees_an_external_case(features, model, monkeypatch, tmp_pat
             return _original(self, X, *args, **options)
 
         monkeypatch.setattr(cls, "fit", fit)
-    ready = prepare(config_of(there(), features=[features], models=[model]))
+    ready = prepare(external_config(external_entry(), features=[features], models=[model]))
     run(ready, out=tmp_path, n_jobs=1, use_cache=False)
     assert seen == set(ready.cohort.cases)
     assert not seen & set(ready.external[0].cohort.cases)
@@ -185,7 +194,7 @@ def test_a_spy_never_sees_an_external_case(features, model, monkeypatch, tmp_pat
 
 def test_external_values_and_labels_change_no_model(tmp_path):
     """Half of the external cases, with their labels turned round: the others' risks stay."""
-    config = config_of(there(), features=["tabular"], models=["logistic_regression"])
+    config = external_config(external_entry(), features=["tabular"], models=["logistic_regression"])
     ready = prepare(config)
     (external,) = ready.external
     whole = run(ready, out=tmp_path / "a", n_jobs=1, use_cache=False)
@@ -200,7 +209,9 @@ def test_external_values_and_labels_change_no_model(tmp_path):
 
 def test_the_number_of_jobs_changes_nothing(finished, tmp_path):
     """Two processes give the same predictions to the bit."""
-    config = config_of(there(), features=["tabular"], models=["dummy", "logistic_regression"])
+    config = external_config(
+        external_entry(), features=["tabular"], models=["dummy", "logistic_regression"]
+    )
     other = run(config, out=tmp_path, n_jobs=2, use_cache=False)
     keys = ["features", "model", "case"]
     one = predictions_of(finished).set_index(keys)["p_malignant"]
@@ -224,17 +235,14 @@ def counted(monkeypatch) -> list[str]:
     return ran
 
 
-SMALL = {"features": ["tabular", "clinical"], "models": ["dummy"]}
-
-
 def test_cohorts_come_and_go_and_no_fold_runs_again(tmp_path, monkeypatch):
     """Added to a finished run, one costs its refits; taken out and back, nothing."""
-    run(config_of(**SMALL), out=tmp_path, n_jobs=1, use_cache=False)
+    run(external_config(**CHEAP_ROWS), out=tmp_path, n_jobs=1, use_cache=False)
     page = (tmp_path / "leaderboard.html").read_text()
     assert "External cohort" not in page
     scores = (tmp_path / "scores.parquet").read_bytes()
     ran = counted(monkeypatch)
-    one = config_of(there(), **SMALL)
+    one = external_config(external_entry(), **CHEAP_ROWS)
     assert (
         "External cohort"
         in Path(
@@ -243,7 +251,7 @@ def test_cohorts_come_and_go_and_no_fold_runs_again(tmp_path, monkeypatch):
     )
     assert [key.rsplit(" ", 1)[1] for key in ran] == ["there", "there"]
     ran.clear()
-    run(config_of(**SMALL), out=tmp_path, n_jobs=1, use_cache=False)
+    run(external_config(**CHEAP_ROWS), out=tmp_path, n_jobs=1, use_cache=False)
     assert "External cohort" not in (tmp_path / "leaderboard.html").read_text()
     run(one, out=tmp_path, n_jobs=1, use_cache=False)
     assert ran == []
@@ -257,7 +265,9 @@ def test_cohorts_come_and_go_and_no_fold_runs_again(tmp_path, monkeypatch):
 def test_a_row_is_fitted_once_for_all_cohorts(tmp_path, monkeypatch):
     """Two cohorts that lack the predictions of a row share its refit."""
     ran = counted(monkeypatch)
-    config = config_of(there(), there("more", seed=2), features=["tabular"], models=["dummy"])
+    config = external_config(
+        external_entry(), external_entry("more", seed=2), features=["tabular"], models=["dummy"]
+    )
     run(config, out=tmp_path, n_jobs=1, use_cache=False)
     assert [key.rsplit(" ", 1)[-1] for key in ran if " " in key] == ["there+more"]
 
@@ -273,8 +283,10 @@ def test_refits_share_one_network(tmp_path, monkeypatch):
 
     monkeypatch.setattr(FusionNetworkClassifier, "fit", counted_fit)
     features = ["embedding_finetuned", "embedding_finetuned+tabular"]
-    bare = there("bare", seed=2, prefix="y", tables=False)
-    ready = prepare(config_of(there(), bare, features=features, models=["knn", "dummy"]))
+    bare = external_entry("bare", seed=2, prefix="y", tables=False)
+    ready = prepare(
+        external_config(external_entry(), bare, features=features, models=["knn", "dummy"])
+    )
     finished = run(ready, out=tmp_path, n_jobs=1, use_cache=False)
     # Nine in the folds, then that of the refits and one for each of their inner folds.
     assert len(trained) == 12
@@ -286,11 +298,11 @@ def test_refits_share_one_network(tmp_path, monkeypatch):
 
 def test_other_cases_of_the_same_name_do_not_mix_in(tmp_path):
     """A changed cohort is refused before anything runs, and told how to go on."""
-    run(config_of(there(), **SMALL), out=tmp_path, n_jobs=1, use_cache=False)
-    changed = config_of(there(n_patients=24), **SMALL)
+    run(external_config(external_entry(), **CHEAP_ROWS), out=tmp_path, n_jobs=1, use_cache=False)
+    changed = external_config(external_entry(n_patients=24), **CHEAP_ROWS)
     with pytest.raises(BenchmarkError, match=r"holds predictions of other cases .* another label"):
         run(changed, out=tmp_path, n_jobs=1, use_cache=False)
-    mapped = config_of(there() | {"classes": {"normal": "benign"}}, **SMALL)
+    mapped = external_config(external_entry() | {"classes": {"normal": "benign"}}, **CHEAP_ROWS)
     with pytest.raises(BenchmarkError, match=r"holds predictions of other cases"):
         run(mapped, out=tmp_path, n_jobs=1, use_cache=False)
 
@@ -301,7 +313,7 @@ def test_a_run_that_stopped_before_the_end_says_so(tmp_path, monkeypatch):
     def interrupted(_):
         raise KeyboardInterrupt
 
-    config = config_of(there(), **SMALL)
+    config = external_config(external_entry(), **CHEAP_ROWS)
     with monkeypatch.context() as patch:
         patch.setattr(_external, "run_external_cell", interrupted)
         with pytest.raises(KeyboardInterrupt):
@@ -313,20 +325,21 @@ def test_a_run_that_stopped_before_the_end_says_so(tmp_path, monkeypatch):
 
 def test_a_refit_that_fails_is_a_row_with_its_reason(tmp_path, monkeypatch):
     """The other rows are scored, and the next start tries the failed one again."""
-    spec = type(MODELS.get("logistic_regression"))
-    original = spec.build
+    fit = LogisticRegression.fit
 
-    def build(self, blocks, *, params, random_state, settings):
-        from benchmark.experiment._plan import Cell, cell_seed
-
-        if random_state == cell_seed(Cell("tabular", "logistic_regression", -1, -1), 0):
+    def failing(self, X, *args, **options):
+        if len(X) == n_cases:  # no fold is as large
             raise MemoryError("no memory for the refit")
-        return original(self, blocks, params=params, random_state=random_state, settings=settings)
+        return fit(self, X, *args, **options)
 
-    config = config_of(there(), features=["tabular"], models=["dummy", "logistic_regression"])
+    config = external_config(
+        external_entry(), features=["tabular"], models=["dummy", "logistic_regression"]
+    )
+    ready = prepare(config)
+    n_cases = ready.cohort.n_cases
     with monkeypatch.context() as patch:
-        patch.setattr(spec, "build", build)
-        broken = run(config, out=tmp_path, n_jobs=1, use_cache=False)
+        patch.setattr(LogisticRegression, "fit", failing)
+        broken = run(ready, out=tmp_path, n_jobs=1, use_cache=False)
     (board,) = summary_of(broken)["external"]
     assert [row["model"] for row in board["rows"]] == ["dummy"]
     (failed,) = board["unscored"]
@@ -346,7 +359,9 @@ def test_rows_that_failed_internally_are_not_refitted(tmp_path, monkeypatch):
 
     monkeypatch.setattr(spec, "build", broken)
     ran = counted(monkeypatch)
-    config = config_of(there(), features=["tabular"], models=["dummy", "logistic_regression"])
+    config = external_config(
+        external_entry(), features=["tabular"], models=["dummy", "logistic_regression"]
+    )
     done = run(config, out=tmp_path, n_jobs=1, use_cache=False)
     assert [key for key in ran if " " in key and "logistic" in key] == []
     (board,) = summary_of(done)["external"]

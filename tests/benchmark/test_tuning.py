@@ -276,8 +276,8 @@ def test_boosting_stops_where_the_inner_folds_stop_improving(part):
 
 def test_inner_predictions_are_calibrated_without_their_own_labels():
     """Turning the labels of one inner fold round does not change its own predictions."""
-    from benchmark.experiment._cell import _recalibrated
     from benchmark.experiment._inner import InnerPredictions
+    from benchmark.experiment._recalibration import recalibrated
     from benchmark.experiment._tuning import TuningResult
 
     rng = np.random.default_rng(0)
@@ -291,7 +291,7 @@ def test_inner_predictions_are_calibrated_without_their_own_labels():
     def calibrated(labels):
         part = TrainingPart(None, labels, None, 2)
         result = TuningResult({}, 1, 1, InnerPredictions(fold, proba))
-        return _recalibrated(result, result.inner, Fitted(), part)
+        return recalibrated(result, result.inner, Fitted(), part)
 
     before, after = calibrated(y), calibrated(np.where(fold == 1, 1 - y, y))
     assert (before[0].inner.proba[fold == 1] == after[0].inner.proba[fold == 1]).all()

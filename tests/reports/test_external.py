@@ -127,6 +127,42 @@ def test_a_simulated_external_cohort_says_so(make_summary, make_external, simula
     assert stamp not in page.split('<section id="external-1"')[0]
 
 
+def test_real_cases_scored_by_models_of_simulated_ones_say_so(make_summary, make_external):
+    """The section bears the stamp of what its numbers are made of, as the terminal does."""
+    page = render_leaderboard(make_summary(simulation="simulated", external=[make_external()]))
+    html = section(page)
+    assert html.count("Simulated data") >= 3
+    assert "No number of this section says anything about real patients" in text_of(html)
+    assert "patients are real" in text_of(html)
+
+
+@pytest.mark.parametrize(
+    ("greater", "low", "high", "worse"),
+    [
+        (True, -0.2, -0.1, True),
+        (True, 0.1, 0.2, False),
+        (True, -0.2, 0.1, False),
+        (False, 0.1, 0.2, True),
+        (False, -0.2, -0.1, False),
+        (False, None, None, False),
+    ],
+)
+def test_worse_is_what_the_metric_calls_worse(
+    make_summary, make_external, greater, low, high, worse
+):
+    """A loss that grows is as bad as an AUC that falls."""
+    summary = make_summary(external=[make_external()])
+    (board,) = summary["external"]
+    name = board["ordered_by"]
+    for row in board["rows"]:
+        row["metrics"][name]["change"] |= {"ci_low": low, "ci_high": high}
+    for metric in summary["metrics"]:
+        if metric["name"] == name:
+            metric["greater_is_better"] = greater
+    html = section(render_leaderboard(summary))
+    assert ('<div class="verdict no">' in html) is worse
+
+
 def test_codes_lead_to_the_notes_of_their_own_section(make_summary, make_external):
     """A note of the external cohort is not mixed up with one of development."""
     two = [make_external(), make_external(key="third", title="A third")]

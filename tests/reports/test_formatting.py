@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from reports._formatting import duration, estimate, interval, percent, printable, shorten
+from reports._formatting import (
+    duration,
+    estimate,
+    interval,
+    percent,
+    printable,
+    shorten,
+    signed,
+    signed_interval,
+)
 
 
 def score(value, low, high):
@@ -55,6 +64,13 @@ def test_decimals_follow_the_interval(given, value, limits):
 def test_durations_carry_over(seconds, words):
     """Rounding up reaches the next unit instead of 60 of the last."""
     assert duration(seconds) == words
+
+
+def test_what_rounds_to_zero_has_no_sign():
+    """Neither a value nor an end of an interval is minus nothing."""
+    near = score(-0.002, -0.004, 0.1)
+    assert (estimate(near), interval(near)) == ("0.00", "0.00–0.10")
+    assert (signed(near), signed_interval(near)) == ("0.00", "0.00 to +0.10")
 
 
 @pytest.mark.parametrize(

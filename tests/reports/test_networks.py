@@ -70,7 +70,7 @@ def test_every_variant_has_its_score_and_its_difference_with_intervals(networks)
     assert "as trained" in lines[0]
     assert lines[1:] == [
         "image only 0.62 (0.57–0.67) −0.25 (−0.28 to −0.22) worse",
-        "tables only 0.88 (0.83–0.93) +0.01 (−0.02 to 0.04) cannot tell",
+        "tables only 0.88 (0.83–0.93) +0.01 (−0.02 to +0.04) cannot tell",
         "after the warm-up 0.80 (0.75–0.85) −0.07 (−0.10 to −0.04) worse",
     ]
 

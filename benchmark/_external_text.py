@@ -75,12 +75,15 @@ def _sentence(external: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     leader = _leader(external)
     one = leader["metrics"][external["ordered_by"]]
     there, here, change = one["external"], one["internal"], one["change"]
-    return (
+    text = (
         f"{leader['model']} on {leader['features']} ({external['leader']['text']}): "
         f"{titles[external['ordered_by']]} {estimate(there)} ({interval(there)}), internally "
         f"{estimate(here)} ({interval(here)}) on the same classes, change {signed(change)} "
-        f"({signed_interval(change)})"
+        f"({signed_interval(change)}), some of it because it was chosen as the best internally"
     )
+    if external["reversed"]:
+        text += ". WARNING: it ranks the wrong way round; are the classes mapped rightly?"
+    return text
 
 
 def _at_threshold(external: Mapping[str, Any]) -> str:

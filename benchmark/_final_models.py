@@ -174,12 +174,14 @@ class FinalModels:
         """Return the threshold that the row's out-of-fold predictions support, or why none."""
         target = self.make_task.config.evaluation.target_sensitivity
         predictions = self._board.rows[cell.features, cell.model]
-        point = operating_point_of(predictions, target_sensitivity=target)
+        point = operating_point_of(
+            predictions, target_sensitivity=target, patients=self._board.patients
+        )
         reason = ""
         if point.threshold is None:
             reason = (
-                f"{point.n_positives} cases of {self.cohort.positive_class} are too few to support "
-                f"a sensitivity of {target:g}"
+                f"{point.n_positives} patients with {self.cohort.positive_class} are too few to "
+                f"support a sensitivity of {target:g}"
             )
         return asdict(point) | {"reason": reason}
 

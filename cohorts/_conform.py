@@ -40,10 +40,13 @@ def map_classes(
     ------
     BenchmarkError
         If the mapping names a class that is unknown on its side, says nothing about a class
-        that only `cohort` has, or leaves out every case.
+        that only `cohort` has, or leaves out every case of the positive class.
     """
+    known = {*mapping, *development.classes}
     for name, target in mapping.items():
-        if name not in cohort.classes:
+        # Leaving out a class that is not there asks for nothing, unless it is a misspelling.
+        harmless = target is None and known.issuperset(cohort.classes)
+        if name not in cohort.classes and not harmless:
             raise unknown_name("class", name, cohort.classes, where=where)
         if target is not None and target not in development.classes:
             kind = "class of the development cohort"
@@ -59,6 +62,11 @@ def map_classes(
         raise BenchmarkError(
             f"{where} leaves out every class of the cohort ({', '.join(cohort.classes)}). Map at "
             "least one to a class of the development cohort."
+        )
+    if not (labels == development.positive_index).any():
+        raise BenchmarkError(
+            f"{where} leaves no case of {development.positive_class!r}, the positive class, so "
+            "that nothing could be scored. Map a class of the external cohort to it."
         )
     return replace(
         kept,

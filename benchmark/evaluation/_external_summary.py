@@ -23,6 +23,9 @@ WITHOUT_INPUT = "modality-missing"
 
 WHOLE = ("rank", "internal_rank", "n_found", "n_positives", "n_left_alone", "n_others")
 
+# The AUC of risks that know nothing.
+CHANCE = 0.5
+
 
 def external_scores(board: ExternalBoard) -> pd.DataFrame:
     """Return ``scores.parquet`` of an external cohort: every metric of every row.
@@ -92,6 +95,7 @@ def summarise_external(
             [*description["notes"], *(note for cell in plan["notes"] for note in loads(cell))]
         ),
         "leader": _leader(rows),
+        "reversed": _looks_reversed(rows),
         "rows": rows,
         "unscored": _unscored(board),
     }
@@ -126,6 +130,15 @@ def _leader(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     more = ", the first that has all its inputs here" if whole else ""
     place = f"number {first['internal_rank']} of the internal board{more}"
     return {"rank": first["rank"], "text": place}
+
+
+def _looks_reversed(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether the row that leads internally ranks the wrong way round here."""
+    leader = _leader(rows)
+    if leader is None:
+        return False
+    high = rows[leader["rank"] - 1]["metrics"]["roc_auc"]["external"]["ci_high"]
+    return high is not None and high < CHANCE
 
 
 def _comparison(description: Mapping[str, Any]) -> str:

@@ -14,7 +14,11 @@ from benchmark._seeds import hashed_seed
 from benchmark.evaluation.board import Board, RowKey
 from benchmark.evaluation.intervals import patient_weights, percentile_interval, share_interval
 from benchmark.evaluation.metrics import METRICS, Metric, Predictions, evaluate
-from benchmark.evaluation.operating_points import operating_point_of, sensitivity_and_specificity
+from benchmark.evaluation.operating_points import (
+    OperatingPoint,
+    operating_point_of,
+    sensitivity_and_specificity,
+)
 
 __all__ = [
     "ExternalBoard",
@@ -277,13 +281,15 @@ def _score_row(
         )
         for metric in METRICS.values()
     }
+    point = operating_point_of(
+        internal, target_sensitivity=target_sensitivity, patients=board.patients
+    )
     frozen = _frozen(
         external,
-        internal,
+        point,
         sample,
         positive=names[external.positive_index],
         confidence=confidence,
-        target_sensitivity=target_sensitivity,
     )
     return ExternalRow(scores, frozen, _observed_expected(external, sample, confidence))
 
@@ -330,15 +336,14 @@ def _undefined(metric: Metric, predictions: Predictions, names: Sequence[str]) -
 
 def _frozen(
     external: Predictions,
-    internal: Predictions,
+    point: OperatingPoint,
     sample: _Sample,
     *,
     positive: str,
     confidence: float,
-    target_sensitivity: float,
 ) -> FrozenPoint:
     """Apply the threshold of the development cohort as it is."""
-    point = operating_point_of(internal, target_sensitivity=target_sensitivity)
+    target_sensitivity = point.target_sensitivity
     if point.threshold is None:
         reason = TOO_FEW.format(positive=positive, n=point.n_positives)
         return FrozenPoint(target_sensitivity, None, None, None, NO_SCORE, NO_SCORE, reason)

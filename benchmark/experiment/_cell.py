@@ -368,7 +368,9 @@ def _tune_and_fit(task: CellTask) -> tuple[TuningResult, Any, tuple[float, float
     tuned = time.perf_counter()
     classifier = fit_with_groups(build(tuning.params), part.X, part.y, part.groups)
     if spec.recalibrated and tuning.inner is not None:
-        tuning, classifier = recalibrated(tuning, tuning.inner, classifier, part)
+        tuning, classifier = recalibrated(
+            tuning, tuning.inner, classifier, part, balanced=spec.balanced
+        )
     return tuning, classifier, (tuned - started, time.perf_counter() - tuned)
 
 

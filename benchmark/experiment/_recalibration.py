@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.experiment._inner import InnerPredictions, TrainingPart
 from benchmark.experiment._tuning import TuningResult
@@ -15,7 +16,12 @@ __all__ = ["recalibrated"]
 
 
 def recalibrated(
-    tuning: TuningResult, inner: InnerPredictions, classifier: Any, part: TrainingPart
+    tuning: TuningResult,
+    inner: InnerPredictions,
+    classifier: Any,
+    part: TrainingPart,
+    *,
+    balanced: bool,
 ) -> tuple[TuningResult, Any]:
     """Calibrate the classifier on all inner folds, and each inner fold on the others.
 
@@ -29,22 +35,30 @@ def recalibrated(
         Fitted on all training rows.
     part : TrainingPart
         The training rows.
+    balanced : bool
+        Whether it was trained under weights by inverse class frequency, which a calibration
+        on few cases then takes back as the frequencies say.
 
     Returns
     -------
     TuningResult, RecalibratedClassifier
         With inner predictions and probabilities that are calibrated.
     """
-    proba = np.empty_like(inner.proba)
+    # A class that no training case has is none of the classifier's, and keeps probability 0.
+    seen = classifier.classes_
+    raw, codes = inner.proba[:, seen], np.searchsorted(seen, part.y)
+
+    def fit(rows: NDArray[np.bool_]) -> ProbabilityCalibrator:
+        counts = np.bincount(codes[rows], minlength=len(seen))
+        # A class that is missing from these rows counts as one case.
+        rates = np.maximum(counts, 1) / np.maximum(counts, 1).sum() if balanced else None
+        return ProbabilityCalibrator(rates).fit(raw[rows], codes[rows])
+
+    proba = np.zeros_like(inner.proba)
     for fold in np.unique(inner.fold):
         held_out = inner.fold == fold
-        calibrator = ProbabilityCalibrator().fit(inner.proba[~held_out], part.y[~held_out])
-        proba[held_out] = calibrator.transform(inner.proba[held_out])
-    # A class that no training case has keeps its column out of the classifier's own.
-    calibrator = ProbabilityCalibrator().fit(
-        inner.proba[:, classifier.classes_],
-        np.searchsorted(classifier.classes_, part.y),
-    )
+        proba[np.ix_(held_out, seen)] = fit(~held_out).transform(raw[held_out])
+    calibrator = fit(np.ones(len(codes), dtype=bool))
     return (
         replace(tuning, inner=InnerPredictions(inner.fold, proba)),
         RecalibratedClassifier(classifier, calibrator),

@@ -136,14 +136,14 @@ def test_a_row_against_itself_cannot_be_told():
 FOLDS = [(repeat, fold) for repeat in range(2) for fold in range(3)]
 
 
-def contestants(inner, *, notes=None, n_trials=None) -> Contestants:
+def contestants(inner, *, notes=None, n_trials=None, reads=None) -> Contestants:
     """Describe rows; an inner score holds for every fold, or is given fold by fold."""
     spread = {
         ("tabular", model): dict(zip(FOLDS, np.broadcast_to(score, 6).tolist(), strict=True))
         for model, score in inner.items()
     }
     families = {"late_fusion": "deep", "dummy": "baseline", "svm": "kernel", "knn": "neighbours"}
-    return Contestants(families, spread, notes or {}, n_trials or {})
+    return Contestants(families, spread, notes or {}, n_trials or {}, reads or {})
 
 
 def verdicts(board, inner, **about):
@@ -169,6 +169,21 @@ def test_the_opponent_is_chosen_by_inner_scores():
     assert verdict["label"] == "No"
     assert verdict["sentence"].startswith("late_fusion does worse.")
     assert "svm on tabular in 6 of 6 folds" in verdict["sentence"]
+
+
+@pytest.mark.parametrize("also", [frozenset({"clinical"}), frozenset({"clinical", "reader"})])
+def test_inputs_that_only_the_network_had_are_said(also):
+    """A win by a modality that no classical row read is no plain yes."""
+    board = board_of(predictions("late_fusion", 2.0), predictions("svm", 0.5, 1))
+    reads = {
+        ("tabular", "late_fusion"): frozenset({"clinical", "reader"}),
+        ("tabular", "svm"): also,
+    }
+    (verdict,) = verdicts(board, {"svm": 0.9}, reads=reads)
+    unequal = "reader" not in also
+    assert verdict["label"] == ("Yes (more inputs)" if unequal else "Yes")
+    said = [text for text in verdict["caveats"] if "The network also read reader" in text]
+    assert len(said) == unequal
 
 
 def test_the_opponent_is_chosen_anew_in_every_fold():

@@ -18,8 +18,14 @@ from sklearn.pipeline import Pipeline
 
 from benchmark import load_config
 from benchmark.experiment import _tuning, run_cell
-from benchmark.experiment._inner import InnerFolds, TrainingPart, calibrated_loss
-from benchmark.experiment._tuning import StudyPlace, tune
+from benchmark.experiment._inner import (
+    InnerFolds,
+    InnerPredictions,
+    TrainingPart,
+    calibrated_loss,
+)
+from benchmark.experiment._recalibration import recalibrated
+from benchmark.experiment._tuning import StudyPlace, TuningResult, tune
 from cohorts import BenchmarkError
 from models import MODELS, ModelSettings, ModelSpec
 
@@ -276,10 +282,6 @@ def test_boosting_stops_where_the_inner_folds_stop_improving(part):
 
 def test_inner_predictions_are_calibrated_without_their_own_labels():
     """Turning the labels of one inner fold round does not change its own predictions."""
-    from benchmark.experiment._inner import InnerPredictions
-    from benchmark.experiment._recalibration import recalibrated
-    from benchmark.experiment._tuning import TuningResult
-
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 90)
     proba = rng.dirichlet([1, 1], 90)
@@ -291,9 +293,31 @@ def test_inner_predictions_are_calibrated_without_their_own_labels():
     def calibrated(labels):
         part = TrainingPart(None, labels, None, 2)
         result = TuningResult({}, 1, 1, InnerPredictions(fold, proba))
-        return recalibrated(result, result.inner, Fitted(), part)
+        return recalibrated(result, result.inner, Fitted(), part, balanced=True)
 
     before, after = calibrated(y), calibrated(np.where(fold == 1, 1 - y, y))
     assert (before[0].inner.proba[fold == 1] == after[0].inner.proba[fold == 1]).all()
     assert (before[0].inner.proba[fold == 0] != after[0].inner.proba[fold == 0]).any()
     assert before[1].calibrator.slope_ != after[1].calibrator.slope_
+
+
+@pytest.mark.parametrize("balanced", [True, False])
+def test_ten_cancers_keep_their_frequency(balanced):
+    """Trained under class weights, ten cancers in a hundred are expected as about ten."""
+    rng = np.random.default_rng(3)
+    ratios = []
+    for _ in range(40):
+        y = np.r_[np.ones(10), np.zeros(90)].astype(int)
+        logit = 1.5 * (y - 0.5) + rng.normal(0, 1, 100) + (0 if balanced else -np.log(9))
+        risk = 1 / (1 + np.exp(-logit))
+        proba = np.column_stack([1 - risk, risk])
+        inner = InnerPredictions(rng.permutation(np.arange(100) % 5), proba)
+        part = TrainingPart(None, y, None, 2)
+
+        class Fitted:
+            classes_ = np.array([0, 1])
+
+        result = TuningResult({}, 1, 1, inner)
+        mended, _ = recalibrated(result, inner, Fitted(), part, balanced=balanced)
+        ratios.append(mended.inner.proba[:, 1].sum() / 10)
+    assert np.mean(ratios) == pytest.approx(1.0, abs=0.07)

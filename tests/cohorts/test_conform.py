@@ -93,6 +93,20 @@ def test_what_is_not_mapped_is_refused(development, mapping, message):
         map_classes(there, mapping, development, where="here")
 
 
+def test_leaving_out_a_class_that_is_not_there_is_harmless(development):
+    """A loader may have left its cases out already."""
+    there = make(("benign", "malignant"), [0, 1, 1])
+    mapped = map_classes(there, {"normal": None}, development, where="here")
+    assert mapped.n_cases == 3
+
+
+def test_a_mapping_without_positive_cases_is_refused(development):
+    """Nothing could be scored, and the message comes before any long work."""
+    there = make(("benign", "malignant"), [0, 1, 1])
+    with pytest.raises(BenchmarkError, match="leaves no case of 'malignant', the positive class"):
+        map_classes(there, {"malignant": None}, development, where="here")
+
+
 def test_the_columns_are_those_of_development(development):
     """In their order and with their separator; what development lacks is left out."""
     signs = replace(SIGNS, separator=";")

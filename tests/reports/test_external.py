@@ -201,3 +201,22 @@ def test_hostile_names_are_text(make_summary, make_external, text):
     page = render_leaderboard(make_summary(external=[record]))
     assert "<img src=x" not in page
     assert text_of(section(page)).count(text) == 5
+
+
+def test_a_fall_from_the_best_row_is_put_in_proportion(page):
+    """The row was chosen for its internal score, and fits are held fixed: both are said."""
+    text = text_of(section(page))
+    assert "part of a fall is to be expected" in text
+    assert "leave out the variation of refitting" in text
+    assert "wrong way round" not in text
+
+
+def test_a_ranking_that_is_reversed_is_said(make_summary, make_external):
+    """An AUC whose whole interval lies below chance is more often a mapping than a model."""
+    rows = [
+        ("tabular", "logistic_regression", "linear", -3.0),
+        ("radiomics+tabular", "svm", "kernel", -3.0),
+    ]
+    external = make_external(rows)
+    page = render_leaderboard(make_summary(external=[external]))
+    assert "It ranks the cases the wrong way round" in text_of(section(page))

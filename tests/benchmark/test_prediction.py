@@ -402,3 +402,30 @@ def test_breast_cases_have_the_numbers_of_the_run(tmp_path):
     for name in ("benign", "malignant"):
         assert answer[f"p_{name}"].tolist() == fit[f"fitted_p_{name}"].tolist()
     assert set(answer["flags"]) <= {"", "clinical missing, never seen so"}
+
+
+@pytest.mark.skipif("SONOBENCH_DATA" not in os.environ, reason="SONOBENCH_DATA is not set")
+def test_published_breast_cells_have_the_numbers_of_the_run(tmp_path):
+    """The cells of the spreadsheet, copied into the template as they are: the same to the bit."""
+    data = Path(os.environ["SONOBENCH_DATA"]) / "breast"
+    overrides = {
+        "cohort": {"name": "breast", "data": str(data)},
+        "features": ["tabular"],
+        "models": ["logistic_regression"],
+        "evaluation": {"n_resamples": 100},
+    }
+    run(benchmark.load_config(None, overrides), out=tmp_path / "run", n_jobs=1)
+    (sheet,) = data.rglob("*.xlsx")
+    published = pd.read_excel(sheet, dtype=str, keep_default_na=False)
+    assert published["Margin"].eq("not circumscribed - indistinct").sum() == 52
+    predictor = load(tmp_path / "run")
+    lesions = published[published["Classification"] != "normal"].rename(columns={"CaseID": "case"})
+    names = [name for name in predictor.columns if not name.startswith("ultrasound")]
+    lesions[names].to_csv(tmp_path / "cases.csv", index=False)
+    answer = predictor.predict(tmp_path / "cases.csv")
+    (path,) = (tmp_path / "run" / "models").glob("*/training_fit.parquet")
+    fit = pd.read_parquet(path)
+    assert answer["case"].tolist() == fit["case"].tolist()
+    for name in ("benign", "malignant"):
+        assert answer[f"p_{name}"].tolist() == fit[f"fitted_p_{name}"].tolist()
+    assert not answer["flags"].str.contains("never seen").any()

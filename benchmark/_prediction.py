@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -36,12 +37,20 @@ from features import (
 )
 from models import check_files, load_model, read_metadata
 
-__all__ = ["NOT_PREDICTED", "Predictor", "load"]
+__all__ = ["NOT_PREDICTED", "CaseWarning", "Predictor", "load"]
 
 # What stands in the column `flagged` where there is no threshold, and no prediction.
 NO_THRESHOLD, NOT_PREDICTED = "no threshold", "no prediction"
 
 SEPARATOR = "; "
+
+# Notes on a table that a caller who sees no notes must be told: what was given does not count.
+# What is missing is among the flags.
+IGNORED = frozenset({"misspelt-columns", "extra-columns"})
+
+
+class CaseWarning(UserWarning):
+    """A part of the cases that were given is ignored."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +196,12 @@ class Predictor:
             the model was fitted on). A case whose image or cell cannot be read is ``no
             prediction``, and its flags say why.
 
+        Warns
+        -----
+        CaseWarning
+            If the table has a column that is ignored, misspelt perhaps; of `NewCases`, their
+            notes say it.
+
         Raises
         ------
         BenchmarkError
@@ -194,7 +209,13 @@ class Predictor:
             what the run wrote.
         """
         kept = self._choose(features, model)
-        new = cases if isinstance(cases, NewCases) else self.read(cases)
+        if isinstance(cases, NewCases):
+            new = cases
+        else:
+            new = self.read(cases)
+            for note in new.notes:
+                if note.code in IGNORED:
+                    warnings.warn(note.text, CaseWarning, stacklevel=2)
         problems = self._problems(new, kept)
         rows = [row for row, case in enumerate(new.cohort.cases) if case not in problems]
         readable = new.cohort.take(rows)

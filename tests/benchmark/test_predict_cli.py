@@ -194,7 +194,11 @@ def test_only_a_run_keeps_cells(capsys, monkeypatch, stop):
     [
         ("exam,age\n", "has a header but no rows"),
         ("exam,age\na,1\na,2\n", "The case id 'a' stands in rows 2 and 3"),
-        ("age,lump\n50,no\n", "Unknown column 'exam' in new.csv (case)"),
+        (
+            "age,lump\n50,no\n",
+            "new.csv has no column 'exam'; every row needs an id of its own. Add ",
+        ),
+        ("exams,age\na,1\n", "every row needs an id of its own. Is it 'exams'? Rename that"),
     ],
 )
 def test_tables_that_will_not_do(capsys, text, message):

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import benchmark
-from benchmark import Predictor, load, run
+from benchmark import CaseWarning, Predictor, load, run
 from benchmark.evaluation import build_board
 from benchmark.evaluation.operating_points import operating_point_of
 from cohorts import BenchmarkError, Cohort
@@ -196,6 +196,25 @@ def test_paths_are_relative_to_the_table_or_the_working_folder(
     pd.DataFrame([case]).to_csv(tmp_path / "one.csv", index=False)
     monkeypatch.chdir("/")
     assert predictor.predict(tmp_path / "one.csv", features="radiomics").equals(expected)
+
+
+def test_columns_that_are_ignored_are_warned_of(predictor, recorded):
+    """In a notebook as on the command line; not again for cases whose notes can be read."""
+    misspelt = recorded.head(2).rename(columns={"marker": "markr"})
+    with pytest.warns(CaseWarning, match="'markr' .* is ignored. Did you mean 'marker'") as seen:
+        predictor.predict(misspelt, features="tabular")
+    assert [Path(one.filename).name for one in seen] == [Path(__file__).name]
+    with pytest.warns(CaseWarning, match="being unknown to the models: height"):
+        predictor.predict(one_case(recorded, 0, height=170), features="tabular")
+    predictor.predict(predictor.read(misspelt), features="tabular")
+
+
+@pytest.mark.parametrize("given", [{"Age": 50}, pd.DataFrame({"Age": [50, 60]})])
+def test_cases_need_ids(predictor, given):
+    """Whatever column is the most like it: an id is asked for."""
+    message = "The table of the given cases has no column 'case'; every row needs an id of its own"
+    with pytest.raises(BenchmarkError, match=message):
+        predictor.predict(given)
 
 
 def test_unknown_names_list_what_was_kept(predictor, recorded):

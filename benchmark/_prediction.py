@@ -259,11 +259,15 @@ class Predictor:
                 f"{str(self.folder)!r} does not say how new cases are read, because writing it "
                 f"failed ({failed}). Start benchmark run on it again; finished cells are kept."
             )
-        check_files(self.folder, self.description.get("development", {}), alone=False)
+        if DEVELOPMENT not in self.description.get("development", {}):
+            raise BenchmarkError(
+                f"{str(self.folder)!r} does not say how new cases are read: the run has not ended, "
+                "or another version of sonobench made it. Start benchmark run on it again; "
+                "finished cells are kept."
+            )
+        check_files(self.folder, self.description["development"], alone=False)
         path = self.folder / DEVELOPMENT
-        about: dict[str, Any] = {}
-        if DEVELOPMENT in self.description.get("development", {}):
-            about = json.loads(path.read_text(encoding="utf-8"))
+        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if about.get("schema_version") != DEVELOPMENT_SCHEMA:
             raise BenchmarkError(
                 f"{path} says nothing that this sonobench can read (schema version "
@@ -290,6 +294,11 @@ class Predictor:
                 f"could not be refitted ({one['reason']}). Start benchmark run on it again."
             )
         wanted = self.description["config"]["final_models"]
+        if wanted != "none" and "models" not in self.description:
+            return (
+                f"{str(self.folder)!r} keeps no model yet: the run has not ended. Start benchmark "
+                "run on the same folder again; finished cells are kept."
+            )
         why = "it was told to keep none" if wanted == "none" else "it has none that new cases fit"
         return (
             f"{str(self.folder)!r} keeps no model: {why}. Set final_models: leading or all in its "

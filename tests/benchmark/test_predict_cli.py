@@ -148,7 +148,10 @@ def test_a_template_says_what_to_fill_in(capsys):
         (["run", "--manifest", "no.csv", "--out", "run"], "--out 'run' is a folder"),
         (["run", "--manifest", "no.csv", "--out", "new.csv/o.csv"], "new.csv' is not a folder"),
         (["run", "--manifest", "nowhere.csv", "--out", "o.csv"], "'nowhere.csv' does not exist"),
-        (["nowhere", "--manifest", "new.csv", "--out", "o.csv"], "'nowhere' is not a run folder"),
+        (
+            ["nowhere", "--manifest", "new.csv", "--out", "o.csv"],
+            "run folder 'nowhere' does not exist",
+        ),
         (["run", "--manifest", "new.csv"], "needs the cases and a place for the answer"),
         (["run", "--out", "o.csv"], "needs the cases and a place for the answer"),
         (

@@ -274,14 +274,39 @@ def test_images_that_cannot_be_compared_are_said(finished, recorded, tmp_path, c
 
 
 def test_a_run_of_an_earlier_version_is_refused(finished, tmp_path):
-    """One that kept models, but not how new cases are read."""
+    """One that kept models, but not how new cases are read, or says it in another way."""
     folder = copied(finished, tmp_path)
     path = folder / "run.json"
     description = json.loads(path.read_text())
+    development = folder / "development.json"
+    about = json.loads(development.read_text()) | {"schema_version": 0}
+    development.write_text(json.dumps(about))
+    description["development"] = hash_files(folder, ["development.json"])
+    path.write_text(json.dumps(description))
+    with pytest.raises(BenchmarkError, match=r"schema version 0, needed is 1"):
+        _ = load(folder).columns
     del description["development"]
     path.write_text(json.dumps(description))
-    with pytest.raises(BenchmarkError, match=r"schema version None, needed is 1"):
+    with pytest.raises(BenchmarkError, match="has not ended, or another version of sonobench"):
         _ = load(folder).columns
+
+
+def test_a_run_that_was_stopped_is_to_be_started_again(small_cohort, tmp_path, monkeypatch):
+    """Before its first refit it has no model yet, which is not for want of being told."""
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    ready = prepared(small_cohort, ["tabular"], ["logistic_regression"], final_models="leading")
+    for place in ("_run.run_cells", "_final_models.fit_final"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"benchmark.{place}", lambda *_, **__: stop())
+            with pytest.raises(KeyboardInterrupt):
+                run(ready, out=tmp_path, n_jobs=1)
+        with pytest.raises(BenchmarkError, match=r"the run has not ended. Start benchmark run"):
+            load(tmp_path)
+    run(ready, out=tmp_path, n_jobs=1)
+    assert len(load(tmp_path).models) == 1
 
 
 def test_features_made_otherwise_are_refused(predictor, recorded, monkeypatch):

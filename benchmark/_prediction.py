@@ -148,7 +148,9 @@ class Predictor:
         -------
         dict
             ``threshold`` (None where there is none, for the ``reason`` given),
-            ``target_sensitivity``, ``n_positives`` and ``n_missed``.
+            ``target_sensitivity``, ``n_positives``, ``n_missed``, and what the threshold did to
+            the out-of-fold predictions: ``found``, positive cases flagged and all of them, and
+            ``left_alone``, other cases not flagged and all of them.
         """
         return dict(self._choose(features, model).about["operating_point"])
 

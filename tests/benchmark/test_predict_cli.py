@@ -74,6 +74,22 @@ def predict(text: str, *flags: str) -> int:
     return main(["predict", "run", "--manifest", "new.csv", "--out", "out.csv", *flags])
 
 
+def test_a_run_says_what_it_has_kept_and_how_it_is_used(made, capsys):
+    """After the board: the model, its threshold, what that did out of fold, and the commands."""
+    folder = made / "run"
+    assert main(["run", str(made / "run.yaml"), "--out", str(folder), "--jobs", "1"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    point = load(folder).operating_point()
+    (found, positives), (left, others) = point["found"], point["left_alone"]
+    assert (positives, others) == (12, 12)
+    assert (
+        "kept for benchmark predict: logistic_regression on tabular; flags from a risk of "
+        f"{point['threshold']:.3f} (meant to keep 60% of malignant; out of fold it found {found} "
+        f"of 12 and left alone {left} of 12)"
+    ) in printed
+    assert f"benchmark predict {folder} --manifest new.csv --out answer.csv" in printed
+
+
 @pytest.mark.usefixtures("study")
 def test_a_batch_is_written_and_summed_up(capsys):
     """The file has a row per case; the terminal says how many, what is odd, and what it is for."""

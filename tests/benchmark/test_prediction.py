@@ -15,6 +15,7 @@ from PIL import Image
 
 import benchmark
 from benchmark import CaseWarning, Predictor, load, run
+from benchmark._kept_models import kept_lines
 from benchmark.evaluation import build_board
 from benchmark.evaluation.operating_points import operating_point_of
 from cohorts import BenchmarkError, Cohort
@@ -138,7 +139,12 @@ def test_the_answer_holds_decision_and_provenance(finished, predictor, recorded,
     likeliest = answer[PROBABILITIES].to_numpy().argmax(axis=1)
     assert answer["predicted"].tolist() == [small_cohort.classes[k] for k in likeliest]
     assert set(answer["data"]) == {"simulated"}
-    assert predictor.operating_point("tabular", "logistic_regression")["n_positives"] == 30
+    stored = predictor.operating_point("tabular", "logistic_regression")
+    assert stored["n_positives"] == 30
+    positive = row.y_true == row.positive_index
+    flagged = row.y_proba[0][:, row.positive_index] >= point.threshold
+    assert stored["found"] == [int((flagged & positive).sum()), 30]
+    assert stored["left_alone"] == [int((~flagged & ~positive).sum()), 60]
 
 
 def test_development_cases_lie_inside(predictor, recorded):
@@ -338,6 +344,22 @@ def test_folders_that_cannot_predict(small_cohort, tmp_path):
         load(tmp_path / "masks")
 
 
+def test_a_refit_that_failed_is_said(finished, tmp_path):
+    """With its reason, beside those that were kept; a run that keeps none has nothing to say."""
+    folder = copied(finished, tmp_path)
+    path = folder / "run.json"
+    description = json.loads(path.read_text())
+    key = key_of(finished, "tabular", "xgboost")
+    description["models"][key] |= {"status": "failed", "reason": "MemoryError: 8 GB"}
+    path.write_text(json.dumps(description))
+    lines = list(kept_lines(folder))
+    assert lines[0] == "not kept: xgboost on tabular: MemoryError: 8 GB"
+    assert len(lines) == len(description["models"]) + 1
+    description["config"]["final_models"] = "none"
+    path.write_text(json.dumps(description))
+    assert list(kept_lines(folder)) == []
+
+
 class TestKeeping:
     """Which models are kept, and when they are made again."""
 
@@ -382,6 +404,7 @@ class TestKeeping:
         assert len(done.leaderboard) == 4
         with pytest.raises(BenchmarkError, match=r"failed \(OSError: No space left on device\)"):
             _ = load(tmp_path).columns
+        assert "They cannot be used yet" in list(kept_lines(tmp_path))[-1]
         run(ready, out=tmp_path, n_jobs=1)
         assert load(tmp_path).columns[0] == "case"
 
@@ -392,7 +415,9 @@ class TestKeeping:
         run(ready, out=tmp_path, n_jobs=1)
         predictor = load(tmp_path)
         point = predictor.operating_point()
-        assert point["threshold"] is None
+        assert point["threshold"] is point["found"] is point["left_alone"] is None
+        (line, _) = kept_lines(tmp_path)
+        assert line.endswith(f"; no threshold: {point['reason']}")
         assert point["reason"] == (
             "30 cases of malignant are too few to support a sensitivity of 0.99"
         )

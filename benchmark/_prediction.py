@@ -116,6 +116,10 @@ class Predictor:
         if not self._entries:
             raise BenchmarkError(self._nothing_kept())
 
+    def __repr__(self) -> str:
+        """Name the run and its models, best first."""
+        return f"<Predictor of {str(self.folder)!r}: {self._listed(self._entries)}>"
+
     @property
     def models(self) -> pd.DataFrame:
         """What the run has kept, best first: ``features``, ``model``, ``threshold``, ``n_cases``.
@@ -246,6 +250,10 @@ class Predictor:
         """What ``run.json`` says of the models that can be used, best first."""
         return {key: one for key, one in self._models.items() if one["status"] == "ok"}
 
+    @staticmethod
+    def _listed(entries: Mapping[str, Mapping[str, Any]]) -> str:
+        return ", ".join(f"{one['model']} on {one['features']}" for one in entries.values())
+
     def _open(self, key: str) -> _Kept:
         """Check the files of a model and read what it says of itself, once."""
         if key not in self._opened:
@@ -310,7 +318,7 @@ class Predictor:
     def _choose(self, features: str | None, model: str | None) -> _Kept:
         """Return the best model of these names."""
         found, where = self._entries, str(self.folder)
-        listed = ", ".join(f"{one['model']} on {one['features']}" for one in found.values())
+        listed = self._listed(found)
         for kind, field, wanted in (
             ("feature set", "features", features),
             ("model", "model", model),

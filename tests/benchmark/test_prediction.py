@@ -115,6 +115,14 @@ def test_the_best_model_answers_unless_another_is_named(finished, predictor, rec
     assert listed == board.loc[board["model"] != "dummy", ["features", "model"]].to_numpy().tolist()
 
 
+def test_a_predictor_names_its_run_and_models(predictor, finished):
+    """At the end of a notebook's cell, which else would show an address."""
+    first = predictor.models.iloc[0]
+    shown = repr(predictor)
+    assert shown.startswith(f"<Predictor of '{finished}': {first['model']} on {first['features']},")
+    assert shown.count(" on ") == len(predictor.models)
+
+
 def test_the_answer_holds_decision_and_provenance(finished, predictor, recorded, small_cohort):
     """The threshold is that of the row's out-of-fold risks; risks from there on are flagged."""
     answer = predictor.predict(recorded, features="tabular", model="logistic_regression")

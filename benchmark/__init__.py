@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchmark._prediction import Predictor, load
+    from benchmark._prediction import CaseWarning, Predictor, load
     from benchmark._run import Run, prepare, render, run
     from benchmark.config import Config, load_config
     from cohorts import BenchmarkError
 
 __all__ = [
     "BenchmarkError",
+    "CaseWarning",
     "Config",
     "Predictor",
     "Run",
@@ -27,6 +28,7 @@ __all__ = [
 
 _HOME = {
     "BenchmarkError": "cohorts",
+    "CaseWarning": "benchmark._prediction",
     "Config": "benchmark.config",
     "Predictor": "benchmark._prediction",
     "Run": "benchmark._run",

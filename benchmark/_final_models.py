@@ -10,11 +10,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from benchmark.evaluation import build_board
 from benchmark.evaluation.board import Board
-from benchmark.evaluation.operating_points import operating_point_of
+from benchmark.evaluation.metrics import Predictions
+from benchmark.evaluation.operating_points import (
+    operating_point_of,
+    sensitivity_and_specificity,
+)
 from benchmark.evaluation.verdict import MASK_NOTES
 from benchmark.experiment import (
     Cell,
@@ -183,7 +188,8 @@ class FinalModels:
                 f"{point.n_positives} patients with {self.cohort.positive_class} are too few to "
                 f"support a sensitivity of {target:g}"
             )
-        return asdict(point) | {"reason": reason}
+        counts = _counts(predictions, point.threshold)
+        return asdict(point) | counts | {"reason": reason}
 
     @cached_property
     def _board(self) -> Board:
@@ -239,6 +245,24 @@ class FinalModels:
             ]
             found[images.name] = ImageNovelty.fit(values, owners).to_dict()
         return found
+
+
+def _counts(predictions: Predictions, threshold: float | None) -> dict[str, Any]:
+    """Return what a threshold finds and leaves alone out of fold, each with its total.
+
+    Of several repeats it is the mean, rounded.
+    """
+    if threshold is None:
+        return {"found": None, "left_alone": None}
+    positive = predictions.positive_index
+    counts = [
+        sensitivity_and_specificity(
+            predictions.y_true == positive, proba[:, positive], threshold=threshold
+        )
+        for proba in predictions.y_proba
+    ]
+    found, left = np.rint(np.mean(counts, axis=0)).astype(int).tolist()
+    return {"found": found, "left_alone": left}
 
 
 def _in_one_line(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -36,12 +37,20 @@ from features import (
 )
 from models import check_files, load_model, read_metadata
 
-__all__ = ["NOT_PREDICTED", "Predictor", "load"]
+__all__ = ["NOT_PREDICTED", "CaseWarning", "Predictor", "load"]
 
 # What stands in the column `flagged` where there is no threshold, and no prediction.
 NO_THRESHOLD, NOT_PREDICTED = "no threshold", "no prediction"
 
 SEPARATOR = "; "
+
+# Notes on a table that a caller who sees no notes must be told: what was given does not count.
+# What is missing is among the flags.
+IGNORED = frozenset({"misspelt-columns", "extra-columns"})
+
+
+class CaseWarning(UserWarning):
+    """A part of the cases that were given is ignored."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +116,10 @@ class Predictor:
         if not self._entries:
             raise BenchmarkError(self._nothing_kept())
 
+    def __repr__(self) -> str:
+        """Name the run and its models, best first."""
+        return f"<Predictor of {str(self.folder)!r}: {self._listed(self._entries)}>"
+
     @property
     def models(self) -> pd.DataFrame:
         """What the run has kept, best first: ``features``, ``model``, ``threshold``, ``n_cases``.
@@ -139,7 +152,9 @@ class Predictor:
         -------
         dict
             ``threshold`` (None where there is none, for the ``reason`` given),
-            ``target_sensitivity``, ``n_positives`` and ``n_missed``.
+            ``target_sensitivity``, ``n_positives``, ``n_missed``, and what the threshold did to
+            the out-of-fold predictions: ``found``, positive cases flagged and all of them, and
+            ``left_alone``, other cases not flagged and all of them.
         """
         return dict(self._choose(features, model).about["operating_point"])
 
@@ -187,6 +202,12 @@ class Predictor:
             the model was fitted on). A case whose image or cell cannot be read is ``no
             prediction``, and its flags say why.
 
+        Warns
+        -----
+        CaseWarning
+            If the table has a column that is ignored, misspelt perhaps; of `NewCases`, their
+            notes say it.
+
         Raises
         ------
         BenchmarkError
@@ -194,7 +215,13 @@ class Predictor:
             what the run wrote.
         """
         kept = self._choose(features, model)
-        new = cases if isinstance(cases, NewCases) else self.read(cases)
+        if isinstance(cases, NewCases):
+            new = cases
+        else:
+            new = self.read(cases)
+            for note in new.notes:
+                if note.code in IGNORED:
+                    warnings.warn(note.text, CaseWarning, stacklevel=2)
         problems = self._problems(new, kept)
         rows = [row for row, case in enumerate(new.cohort.cases) if case not in problems]
         readable = new.cohort.take(rows)
@@ -223,6 +250,10 @@ class Predictor:
         """What ``run.json`` says of the models that can be used, best first."""
         return {key: one for key, one in self._models.items() if one["status"] == "ok"}
 
+    @staticmethod
+    def _listed(entries: Mapping[str, Mapping[str, Any]]) -> str:
+        return ", ".join(f"{one['model']} on {one['features']}" for one in entries.values())
+
     def _open(self, key: str) -> _Kept:
         """Check the files of a model and read what it says of itself, once."""
         if key not in self._opened:
@@ -238,11 +269,15 @@ class Predictor:
                 f"{str(self.folder)!r} does not say how new cases are read, because writing it "
                 f"failed ({failed}). Start benchmark run on it again; finished cells are kept."
             )
-        check_files(self.folder, self.description.get("development", {}), alone=False)
+        if DEVELOPMENT not in self.description.get("development", {}):
+            raise BenchmarkError(
+                f"{str(self.folder)!r} does not say how new cases are read: the run has not ended, "
+                "or another version of sonobench made it. Start benchmark run on it again; "
+                "finished cells are kept."
+            )
+        check_files(self.folder, self.description["development"], alone=False)
         path = self.folder / DEVELOPMENT
-        about: dict[str, Any] = {}
-        if DEVELOPMENT in self.description.get("development", {}):
-            about = json.loads(path.read_text(encoding="utf-8"))
+        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if about.get("schema_version") != DEVELOPMENT_SCHEMA:
             raise BenchmarkError(
                 f"{path} says nothing that this sonobench can read (schema version "
@@ -269,6 +304,11 @@ class Predictor:
                 f"could not be refitted ({one['reason']}). Start benchmark run on it again."
             )
         wanted = self.description["config"]["final_models"]
+        if wanted != "none" and "models" not in self.description:
+            return (
+                f"{str(self.folder)!r} keeps no model yet: the run has not ended. Start benchmark "
+                "run on the same folder again; finished cells are kept."
+            )
         why = "it was told to keep none" if wanted == "none" else "it has none that new cases fit"
         return (
             f"{str(self.folder)!r} keeps no model: {why}. Set final_models: leading or all in its "
@@ -278,7 +318,7 @@ class Predictor:
     def _choose(self, features: str | None, model: str | None) -> _Kept:
         """Return the best model of these names."""
         found, where = self._entries, str(self.folder)
-        listed = ", ".join(f"{one['model']} on {one['features']}" for one in found.values())
+        listed = self._listed(found)
         for kind, field, wanted in (
             ("feature set", "features", features),
             ("model", "model", model),

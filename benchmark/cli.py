@@ -169,6 +169,7 @@ def _at_least(low: int) -> Any:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from benchmark._kept_models import kept_lines
     from benchmark._run import default_folder, prepare, run
     from benchmark.config import load_config
     from benchmark.experiment import default_jobs
@@ -184,7 +185,10 @@ def _run(arguments: argparse.Namespace) -> int:
     _announce(ready)
     print(f"{len(ready.plan.rows)} rows, {len(ready.plan.cells)} cells -> {out}", flush=True)
     finished = run(ready, out=out, n_jobs=n_jobs, use_cache=not arguments.no_cache, progress=True)
-    return _print_board(finished.folder)
+    code = _print_board(finished.folder)
+    for line in kept_lines(finished.folder):
+        print(textwrap.fill(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False))
+    return code
 
 
 def _overrides(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from cohorts._case_format import CaseFormat, plain_format
 from cohorts._cohort import (
     Cohort,
     CohortInfo,
@@ -20,6 +22,7 @@ from cohorts._cohort import (
     Note,
     TabularModality,
 )
+from cohorts._column_kinds import clean_labels
 from cohorts._errors import BenchmarkError
 from cohorts._image_files import read_image_record
 from cohorts._loading import CohortLoader, register_cohort
@@ -36,6 +39,11 @@ MISSING = frozenset({"", "not available", "not applicable"})
 
 # A recorded "no" in a multi-label cell: none of the labels holds.
 NONE_OF_THEM = "no"
+
+# Within the main label of a multi-label cell, before what it is said to be in detail:
+# ``not circumscribed - angular&indistinct`` holds three labels.
+BETWEEN_LABELS = (" - ",)
+SEPARATOR = "&"
 
 # Categories of final assessment by rising suspicion; 0 and 6 are no part of that scale.
 BIRADS = ("1", "2", "3", "4a", "4b", "4c", "5")
@@ -155,6 +163,22 @@ class Breast(CohortLoader[BreastOptions]):
             notes=_notes(recorded, n_left_out=int((~keep).sum()), options=options),
         )
 
+    def case_format(
+        self,
+        cohort: Cohort,
+        data: Path | None,  # noqa: ARG002  # the layout is published
+        options: BreastOptions,  # noqa: ARG002  # the layout is published
+    ) -> CaseFormat:
+        """Return a plain table whose cells are cleaned as those of the spreadsheet are."""
+        plain = plain_format(cohort)
+        missing = tuple(dict.fromkeys((*plain.options.missing, *sorted(MISSING))))
+        return replace(
+            plain,
+            options=replace(plain.options, missing=missing),
+            no_labels=tuple(dict.fromkeys((*plain.no_labels, NONE_OF_THEM))),
+            between_labels=BETWEEN_LABELS,
+        )
+
 
 def _read_sheet(root: Path) -> tuple[Path, pd.DataFrame]:
     if not root.is_dir():
@@ -260,9 +284,7 @@ def _check_levels(recorded: pd.DataFrame, column: Column, sheet: Path) -> None:
 
 
 def _labels_of_cell(cell: str) -> str:
-    """``not circumscribed - angular&indistinct`` holds three labels, ``no`` none."""
-    parts = [part.strip() for part in cell.replace(" - ", "&").split("&")]
-    return "&".join(part for part in parts if part != NONE_OF_THEM)
+    return clean_labels(cell, SEPARATOR, also=BETWEEN_LABELS, nothing=(NONE_OF_THEM,))
 
 
 def _number(row: pd.Series, column: str, sheet: Path) -> float:

@@ -62,6 +62,8 @@ class CaseFormat:
     no_labels : tuple of str
         Words of a multi-label cell that say that none of the labels holds; an empty cell says
         that nobody knows.
+    between_labels : tuple of str
+        What stands between the labels of such a cell, beside the separator of its column.
     """
 
     options: ManifestOptions
@@ -69,6 +71,7 @@ class CaseFormat:
     tables: tuple[TableFormat, ...]
     dates: Mapping[str, DateReading] = field(default_factory=dict)
     no_labels: tuple[str, ...] = ()
+    between_labels: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -84,6 +87,7 @@ class CaseFormat:
             tuple(_table_format(one) for one in plain["tables"]),
             {name: DateReading(**one) for name, one in plain["dates"].items()},
             tuple(plain["no_labels"]),
+            tuple(plain.get("between_labels", ())),
         )
 
     def header(self) -> list[str]:

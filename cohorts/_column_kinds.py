@@ -20,6 +20,7 @@ __all__ = [
     "DEFAULT_MISSING",
     "TRUTH_NEEDED",
     "as_text",
+    "clean_labels",
     "convert_cells",
     "count_numbers",
     "infer_kind",
@@ -61,6 +62,39 @@ def as_text(cell: Any) -> str:
     if isinstance(cell, float | np.floating | Decimal) and math.isfinite(cell):
         return str(int(cell)) if cell == int(cell) else str(cell)
     return str(cell).strip()
+
+
+def clean_labels(
+    cell: str, separator: str, *, also: Iterable[str] = (), nothing: Iterable[str] = ()
+) -> str:
+    """Write a multi-label cell with one separator and without words that are no labels.
+
+    Parameters
+    ----------
+    cell : str
+        As recorded.
+    separator : str
+        Between labels.
+    also : iterable of str
+        What else stands between them.
+    nothing : iterable of str
+        Words that say that no label holds, compared whatever the case.
+
+    Returns
+    -------
+    str
+        Labels in their order; empty where none holds.
+
+    Examples
+    --------
+    >>> clean_labels("no - angular&indistinct", "&", also=[" - "], nothing=["no"])
+    'angular&indistinct'
+    """
+    for other in also:
+        cell = cell.replace(other, separator)
+    words = {word.casefold() for word in nothing}
+    labels = (label.strip() for label in cell.split(separator))
+    return separator.join(label for label in labels if label and label.casefold() not in words)
 
 
 def mark_missing(cells: pd.Series[Any], tokens: Iterable[str] = DEFAULT_MISSING) -> pd.Series[Any]:

@@ -91,7 +91,7 @@ def read_new_cases(
         If the table cannot be read, holds no case, has no case column, or a case twice.
     """
     main = _recorded(given, form)
-    main.check_columns([form.options.case], role="case")
+    _check_ids(main, form.options.case)
     cases = case_ids(main, form.options.case)
     tables = [read_new_table(one, main, cases, form) for one in form.tables]
     images = [_read_images(name, main, cases, form) for name in form.images]
@@ -148,6 +148,18 @@ def _frame(given: pd.DataFrame | Mapping[str, Any] | Sequence[Any], case: str) -
     if isinstance(given, pd.DataFrame):
         return given.reset_index() if given.index.name == case else given
     return pd.DataFrame([given] if isinstance(given, Mapping) else list(given))
+
+
+def _check_ids(main: RecordedTable, case: str) -> None:
+    if case in main.columns:
+        return
+    place = "The table of the given cases" if main.path == IN_MEMORY else main.path.name
+    near = _nearest(case, main.columns)
+    remedy = f"Is it {near[0]!r}? Rename that" if near else "Add the column"
+    raise BenchmarkError(
+        f"{place} has no column {case!r}; every row needs an id of its own. {remedy} "
+        f"(its columns are {name_some(main.columns)})."
+    )
 
 
 def _read_images(

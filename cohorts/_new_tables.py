@@ -13,7 +13,7 @@ import pandas as pd
 
 from cohorts._case_format import CaseFormat, TableFormat
 from cohorts._cohort import Column, ColumnKind, Note, TabularModality
-from cohorts._column_kinds import TRUTH_NEEDED, as_text, convert_cells
+from cohorts._column_kinds import TRUTH_NEEDED, as_text, clean_labels, convert_cells
 from cohorts._errors import BenchmarkError
 from cohorts._manifest_dates import interval_column, with_references
 from cohorts._manifest_joins import case_ids, match_cases, read_recorded
@@ -178,8 +178,7 @@ def _converter(column: Column, recorded: str, form: CaseFormat) -> Convert:
             )[1]
         cells = table.frame[recorded]
         if column.kind is ColumnKind.MULTI_LABEL:
-            nothing = [as_text(cell).casefold() in form.no_labels for cell in cells]
-            cells = cells.mask(np.asarray(nothing, dtype=bool), "")
+            cells = cells.map(lambda cell: _cleaned(cell, column, form)).astype(object)
         return convert_cells(
             cells,
             replace(column, name=recorded),
@@ -189,6 +188,12 @@ def _converter(column: Column, recorded: str, form: CaseFormat) -> Convert:
         )
 
     return convert
+
+
+def _cleaned(cell: Any, column: Column, form: CaseFormat) -> Any:
+    if not isinstance(cell, str):
+        return cell
+    return clean_labels(cell, column.separator, also=form.between_labels, nothing=form.no_labels)
 
 
 def _conflicts(

@@ -157,9 +157,22 @@ def _judge(column: Column, about: Seen, place: str) -> Callable[[Any], list[str]
             [] if low <= cell <= high else [f"{place} {_compared(float(cell), low, high)}"]
         )
     known = frozenset(about["levels"])
+    bare = {_bare(level): level for level in about["levels"]}
     return lambda cell: [
-        f"{place} {level!r} never seen" for level in _levels(cell, column) if level not in known
+        f"{place} {level!r} never seen{_meant(level, bare)}"
+        for level in _levels(cell, column)
+        if level not in known
     ]
+
+
+def _bare(level: str) -> str:
+    return "".join(level.split()).casefold()
+
+
+def _meant(level: str, bare: Mapping[str, str]) -> str:
+    """Name the level that differs by case or spaces alone, if there is one."""
+    near = bare.get(_bare(level))
+    return "" if near is None else f" (did you mean {near!r}?)"
 
 
 def _compared(value: float, low: float, high: float) -> str:

@@ -218,6 +218,11 @@ class RunStore(CellStore):
             If the folder holds no run, or one of another schema.
         """
         path = self._description_path
+        if not self.folder.exists():
+            raise BenchmarkError(
+                f"The run folder {str(self.folder)!r} does not exist. Give the folder that "
+                "benchmark run wrote."
+            )
         if not path.is_file():
             raise BenchmarkError(
                 f"{str(self.folder)!r} is not a run folder: it has no run.json. "

@@ -74,6 +74,22 @@ def predict(text: str, *flags: str) -> int:
     return main(["predict", "run", "--manifest", "new.csv", "--out", "out.csv", *flags])
 
 
+def test_a_run_says_what_it_has_kept_and_how_it_is_used(made, capsys):
+    """After the board: the model, its threshold, what that did out of fold, and the commands."""
+    folder = made / "run"
+    assert main(["run", str(made / "run.yaml"), "--out", str(folder), "--jobs", "1"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    point = load(folder).operating_point()
+    (found, positives), (left, others) = point["found"], point["left_alone"]
+    assert (positives, others) == (12, 12)
+    assert (
+        "kept for benchmark predict: logistic_regression on tabular; flags from a risk of "
+        f"{point['threshold']:.3f} (meant to keep 60% of malignant; out of fold it found {found} "
+        f"of 12 and left alone {left} of 12)"
+    ) in printed
+    assert f"benchmark predict {folder} --manifest new.csv --out answer.csv" in printed
+
+
 @pytest.mark.usefixtures("study")
 def test_a_batch_is_written_and_summed_up(capsys):
     """The file has a row per case; the terminal says how many, what is odd, and what it is for."""
@@ -148,7 +164,10 @@ def test_a_template_says_what_to_fill_in(capsys):
         (["run", "--manifest", "no.csv", "--out", "run"], "--out 'run' is a folder"),
         (["run", "--manifest", "no.csv", "--out", "new.csv/o.csv"], "new.csv' is not a folder"),
         (["run", "--manifest", "nowhere.csv", "--out", "o.csv"], "'nowhere.csv' does not exist"),
-        (["nowhere", "--manifest", "new.csv", "--out", "o.csv"], "'nowhere' is not a run folder"),
+        (
+            ["nowhere", "--manifest", "new.csv", "--out", "o.csv"],
+            "run folder 'nowhere' does not exist",
+        ),
         (["run", "--manifest", "new.csv"], "needs the cases and a place for the answer"),
         (["run", "--out", "o.csv"], "needs the cases and a place for the answer"),
         (
@@ -194,7 +213,11 @@ def test_only_a_run_keeps_cells(capsys, monkeypatch, stop):
     [
         ("exam,age\n", "has a header but no rows"),
         ("exam,age\na,1\na,2\n", "The case id 'a' stands in rows 2 and 3"),
-        ("age,lump\n50,no\n", "Unknown column 'exam' in new.csv (case)"),
+        (
+            "age,lump\n50,no\n",
+            "new.csv has no column 'exam'; every row needs an id of its own. Add ",
+        ),
+        ("exams,age\na,1\n", "every row needs an id of its own. Is it 'exams'? Rename that"),
     ],
 )
 def test_tables_that_will_not_do(capsys, text, message):

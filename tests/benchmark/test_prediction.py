@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 import benchmark
-from benchmark import Predictor, load, run
+from benchmark import CaseWarning, Predictor, load, run
+from benchmark._kept_models import kept_lines
 from benchmark.evaluation import build_board
 from benchmark.evaluation.operating_points import operating_point_of
 from cohorts import BenchmarkError, Cohort
@@ -114,6 +115,14 @@ def test_the_best_model_answers_unless_another_is_named(finished, predictor, rec
     assert listed == board.loc[board["model"] != "dummy", ["features", "model"]].to_numpy().tolist()
 
 
+def test_a_predictor_names_its_run_and_models(predictor, finished):
+    """At the end of a notebook's cell, which else would show an address."""
+    first = predictor.models.iloc[0]
+    shown = repr(predictor)
+    assert shown.startswith(f"<Predictor of '{finished}': {first['model']} on {first['features']},")
+    assert shown.count(" on ") == len(predictor.models)
+
+
 def test_the_answer_holds_decision_and_provenance(finished, predictor, recorded, small_cohort):
     """The threshold is that of the row's out-of-fold risks; risks from there on are flagged."""
     answer = predictor.predict(recorded, features="tabular", model="logistic_regression")
@@ -138,7 +147,12 @@ def test_the_answer_holds_decision_and_provenance(finished, predictor, recorded,
     likeliest = answer[PROBABILITIES].to_numpy().argmax(axis=1)
     assert answer["predicted"].tolist() == [small_cohort.classes[k] for k in likeliest]
     assert set(answer["data"]) == {"simulated"}
-    assert predictor.operating_point("tabular", "logistic_regression")["n_positives"] == 30
+    stored = predictor.operating_point("tabular", "logistic_regression")
+    assert stored["n_positives"] == 30
+    positive = row.y_true == row.positive_index
+    flagged = row.y_proba[0][:, row.positive_index] >= point.threshold
+    assert stored["found"] == [int((flagged & positive).sum()), 30]
+    assert stored["left_alone"] == [int((~flagged & ~positive).sum()), 60]
 
 
 def test_development_cases_lie_inside(predictor, recorded):
@@ -198,6 +212,25 @@ def test_paths_are_relative_to_the_table_or_the_working_folder(
     assert predictor.predict(tmp_path / "one.csv", features="radiomics").equals(expected)
 
 
+def test_columns_that_are_ignored_are_warned_of(predictor, recorded):
+    """In a notebook as on the command line; not again for cases whose notes can be read."""
+    misspelt = recorded.head(2).rename(columns={"marker": "markr"})
+    with pytest.warns(CaseWarning, match="'markr' .* is ignored. Did you mean 'marker'") as seen:
+        predictor.predict(misspelt, features="tabular")
+    assert [Path(one.filename).name for one in seen] == [Path(__file__).name]
+    with pytest.warns(CaseWarning, match="being unknown to the models: height"):
+        predictor.predict(one_case(recorded, 0, height=170), features="tabular")
+    predictor.predict(predictor.read(misspelt), features="tabular")
+
+
+@pytest.mark.parametrize("given", [{"Age": 50}, pd.DataFrame({"Age": [50, 60]})])
+def test_cases_need_ids(predictor, given):
+    """Whatever column is the most like it: an id is asked for."""
+    message = "The table of the given cases has no column 'case'; every row needs an id of its own"
+    with pytest.raises(BenchmarkError, match=message):
+        predictor.predict(given)
+
+
 def test_unknown_names_list_what_was_kept(predictor, recorded):
     """Of feature sets, and of models on one of them."""
     kept = "The run has kept: .*logistic_regression on tabular"
@@ -255,14 +288,39 @@ def test_images_that_cannot_be_compared_are_said(finished, recorded, tmp_path, c
 
 
 def test_a_run_of_an_earlier_version_is_refused(finished, tmp_path):
-    """One that kept models, but not how new cases are read."""
+    """One that kept models, but not how new cases are read, or says it in another way."""
     folder = copied(finished, tmp_path)
     path = folder / "run.json"
     description = json.loads(path.read_text())
+    development = folder / "development.json"
+    about = json.loads(development.read_text()) | {"schema_version": 0}
+    development.write_text(json.dumps(about))
+    description["development"] = hash_files(folder, ["development.json"])
+    path.write_text(json.dumps(description))
+    with pytest.raises(BenchmarkError, match=r"schema version 0, needed is 1"):
+        _ = load(folder).columns
     del description["development"]
     path.write_text(json.dumps(description))
-    with pytest.raises(BenchmarkError, match=r"schema version None, needed is 1"):
+    with pytest.raises(BenchmarkError, match="has not ended, or another version of sonobench"):
         _ = load(folder).columns
+
+
+def test_a_run_that_was_stopped_is_to_be_started_again(small_cohort, tmp_path, monkeypatch):
+    """Before its first refit it has no model yet, which is not for want of being told."""
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    ready = prepared(small_cohort, ["tabular"], ["logistic_regression"], final_models="leading")
+    for place in ("_run.run_cells", "_final_models.fit_final"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"benchmark.{place}", lambda *_, **__: stop())
+            with pytest.raises(KeyboardInterrupt):
+                run(ready, out=tmp_path, n_jobs=1)
+        with pytest.raises(BenchmarkError, match=r"the run has not ended. Start benchmark run"):
+            load(tmp_path)
+    run(ready, out=tmp_path, n_jobs=1)
+    assert len(load(tmp_path).models) == 1
 
 
 def test_features_made_otherwise_are_refused(predictor, recorded, monkeypatch):
@@ -292,6 +350,22 @@ def test_folders_that_cannot_predict(small_cohort, tmp_path):
     run(masks, out=tmp_path / "masks", n_jobs=1)
     with pytest.raises(BenchmarkError, match="it has none that new cases fit"):
         load(tmp_path / "masks")
+
+
+def test_a_refit_that_failed_is_said(finished, tmp_path):
+    """With its reason, beside those that were kept; a run that keeps none has nothing to say."""
+    folder = copied(finished, tmp_path)
+    path = folder / "run.json"
+    description = json.loads(path.read_text())
+    key = key_of(finished, "tabular", "xgboost")
+    description["models"][key] |= {"status": "failed", "reason": "MemoryError: 8 GB"}
+    path.write_text(json.dumps(description))
+    lines = list(kept_lines(folder))
+    assert lines[0] == "not kept: xgboost on tabular: MemoryError: 8 GB"
+    assert len(lines) == len(description["models"]) + 1
+    description["config"]["final_models"] = "none"
+    path.write_text(json.dumps(description))
+    assert list(kept_lines(folder)) == []
 
 
 class TestKeeping:
@@ -338,6 +412,7 @@ class TestKeeping:
         assert len(done.leaderboard) == 4
         with pytest.raises(BenchmarkError, match=r"failed \(OSError: No space left on device\)"):
             _ = load(tmp_path).columns
+        assert "They cannot be used yet" in list(kept_lines(tmp_path))[-1]
         run(ready, out=tmp_path, n_jobs=1)
         assert load(tmp_path).columns[0] == "case"
 
@@ -348,7 +423,9 @@ class TestKeeping:
         run(ready, out=tmp_path, n_jobs=1)
         predictor = load(tmp_path)
         point = predictor.operating_point()
-        assert point["threshold"] is None
+        assert point["threshold"] is point["found"] is point["left_alone"] is None
+        (line, _) = kept_lines(tmp_path)
+        assert line.endswith(f"; no threshold: {point['reason']}")
         assert point["reason"] == (
             "30 cases of malignant are too few to support a sensitivity of 0.99"
         )
@@ -402,3 +479,30 @@ def test_breast_cases_have_the_numbers_of_the_run(tmp_path):
     for name in ("benign", "malignant"):
         assert answer[f"p_{name}"].tolist() == fit[f"fitted_p_{name}"].tolist()
     assert set(answer["flags"]) <= {"", "clinical missing, never seen so"}
+
+
+@pytest.mark.skipif("SONOBENCH_DATA" not in os.environ, reason="SONOBENCH_DATA is not set")
+def test_published_breast_cells_have_the_numbers_of_the_run(tmp_path):
+    """The cells of the spreadsheet, copied into the template as they are: the same to the bit."""
+    data = Path(os.environ["SONOBENCH_DATA"]) / "breast"
+    overrides = {
+        "cohort": {"name": "breast", "data": str(data)},
+        "features": ["tabular"],
+        "models": ["logistic_regression"],
+        "evaluation": {"n_resamples": 100},
+    }
+    run(benchmark.load_config(None, overrides), out=tmp_path / "run", n_jobs=1)
+    (sheet,) = data.rglob("*.xlsx")
+    published = pd.read_excel(sheet, dtype=str, keep_default_na=False)
+    assert published["Margin"].eq("not circumscribed - indistinct").sum() == 52
+    predictor = load(tmp_path / "run")
+    lesions = published[published["Classification"] != "normal"].rename(columns={"CaseID": "case"})
+    names = [name for name in predictor.columns if not name.startswith("ultrasound")]
+    lesions[names].to_csv(tmp_path / "cases.csv", index=False)
+    answer = predictor.predict(tmp_path / "cases.csv")
+    (path,) = (tmp_path / "run" / "models").glob("*/training_fit.parquet")
+    fit = pd.read_parquet(path)
+    assert answer["case"].tolist() == fit["case"].tolist()
+    for name in ("benign", "malignant"):
+        assert answer[f"p_{name}"].tolist() == fit[f"fitted_p_{name}"].tolist()
+    assert not answer["flags"].str.contains("never seen").any()

@@ -166,6 +166,8 @@ def test_what_is_no_run_is_said(tmp_path, store):
     """A missing, damaged or newer ``run.json`` ends in a sentence."""
     with pytest.raises(BenchmarkError, match=r"is not a run folder: it has no run\.json"):
         RunStore(tmp_path).read_description()
+    with pytest.raises(BenchmarkError, match=r"The run folder '.*nowhere' does not exist"):
+        RunStore(tmp_path / "nowhere").read_description()
     with pytest.raises(BenchmarkError, match=r"has no predictions\.parquet: the run has not ended"):
         store.read_table("predictions")
     path = store.folder / "run.json"

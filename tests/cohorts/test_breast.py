@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -10,7 +11,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cohorts import BenchmarkError, Cohort, load_cohort
+from cohorts import (
+    BenchmarkError,
+    CaseFormat,
+    Cohort,
+    case_format,
+    load_cohort,
+    read_new_cases,
+)
 
 SHEET = "BrEaST-Lesions-USG-clinical-data-Dec-15-2023.xlsx"
 LATE = {"Interpretation", "BIRADS", "Verification", "Diagnosis"}
@@ -86,6 +94,24 @@ def test_lesions_only_by_default_and_said_so(tree):
     everyone = load(tree, lesions_only=False)
     assert everyone.classes == ("normal", "benign", "malignant")
     assert "lesions-only" not in {note.code for note in everyone.notes}
+
+
+def test_published_cells_mean_the_same_of_new_cases(tree):
+    """Copied into a table of new cases: " - ", no and what is missing are read as by the loader."""
+    cohort = load(tree, lesions_only=False)
+    options = {"lesions_only": False}
+    form = case_format(cohort, loader="breast", data=tree, options=options)
+    stored = CaseFormat.from_dict(json.loads(json.dumps(form.to_dict())))
+    given = [{"case": one["CaseID"], **one} for one in ROWS]
+    new = read_new_cases(given, stored, classes=cohort.classes, positive_class="malignant")
+    assert not new.problems
+    for wanted, found in zip(cohort.tables, new.cohort.tables, strict=True):
+        cells = [
+            one.table.astype(object).fillna("?").to_numpy().tolist() for one in (wanted, found)
+        ]
+        assert cells[0] == cells[1]
+    margins = new.cohort.tables[1].table["Margin"]
+    assert margins["1"] == "not circumscribed&angular&indistinct"
 
 
 def test_what_speaks_after_the_fact_is_no_feature(tree):

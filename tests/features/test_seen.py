@@ -84,6 +84,7 @@ def test_a_usual_case_has_no_flag(developed):
         ({"age": 30.5}, "clinical.age 30.5 below 31"),
         ({"age": np.nan}, "clinical.age missing, never seen so"),
         ({"grade": "high"}, "clinical.grade 'high' never seen"),
+        ({"grade": "Lo  W"}, "clinical.grade 'Lo  W' never seen (did you mean 'low'?)"),
         ({"palpable": 0.0}, "clinical.palpable 'no' never seen"),
         ({"side": "both"}, "clinical.side 'both' never seen"),
         ({"signs": "pain/rash"}, "clinical.signs 'rash' never seen"),

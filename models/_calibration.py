@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,10 @@ SMALLEST = 1e-4
 # Overconfidence is learnt from the data alone, but for a hint where there are next to none.
 SLOPE_PULL = 1.0
 
-# Temperatures beyond e^5 in either direction are as good as infinite.
-LARGEST_LOG_SLOPE = 5.0
+# A slope of e^-5 is as flat as can be. Sharpening has a narrower limit: a classifier whose risks
+# hardly differ, such as a network that weight decay has flattened, may rank well in one fit and
+# the wrong way round in the next, and must not be made to look like a good one.
+SMALLEST_LOG_SLOPE, LARGEST_LOG_SLOPE = -5.0, math.log(4.0)
 
 
 class ProbabilityCalibrator(BaseEstimator):
@@ -50,6 +53,7 @@ class ProbabilityCalibrator(BaseEstimator):
     ----------
     slope_ : float
         ``a``.
+        At most 4.
     shift_ : ndarray of shape (n_classes,)
         ``b``, which sums to 0.
 
@@ -99,7 +103,7 @@ class ProbabilityCalibrator(BaseEstimator):
             penalty = 0.5 * float(pulled @ (values - center))
             return penalty - float((logs * observed).sum()), gradient + pulled
 
-        bounds = [(-LARGEST_LOG_SLOPE, LARGEST_LOG_SLOPE), *[(None, None)] * n_classes]
+        bounds = [(SMALLEST_LOG_SLOPE, LARGEST_LOG_SLOPE), *[(None, None)] * n_classes]
         found = minimize(loss, center, jac=True, method="L-BFGS-B", bounds=bounds)
         self.slope_ = float(np.exp(found.x[0]))
         self.shift_ = np.asarray(found.x[1:] - found.x[1:].mean())

@@ -105,3 +105,15 @@ def test_overconfidence_is_learnt_even_where_the_shift_is_held():
     assert np.abs(held.shift_).max() < 0.1
     assert held.slope_ == pytest.approx(free.slope_, rel=0.1)
     assert held.slope_ < 0.75
+
+
+def test_risks_that_hardly_differ_are_not_made_to_look_sharp():
+    """A flattened classifier keeps a loss near that of the class frequencies."""
+    rng = np.random.default_rng(4)
+    labels = np.repeat([0, 1], 100)
+    risk = 0.5 + 1e-3 * (labels - 0.5) + rng.normal(0, 2e-4, 200)
+    proba = np.column_stack([1 - risk, risk])
+    assert roc_auc_score(labels, risk) > 0.99
+    found = ProbabilityCalibrator().fit(proba, labels)
+    assert found.slope_ <= 4.0 + 1e-9
+    assert log_loss(labels, found.transform(proba)) > 0.68

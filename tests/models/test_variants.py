@@ -131,7 +131,7 @@ def test_probabilities_are_calibrated_on_the_held_out_patients(blocks, data):
     raw = network.predict_proba(held_out)
     classes = list(range(3))
     assert log_loss(labels, calibrated, labels=classes) < log_loss(labels, raw, labels=classes)
-    rates = np.bincount(labels, minlength=3) / len(labels)
+    rates = np.bincount(y, minlength=3) / len(y)
     assert abs(calibrated.mean(axis=0) - rates).max() < abs(raw.mean(axis=0) - rates).max()
     assert calibrated == pytest.approx(fitted.transform(raw))
 

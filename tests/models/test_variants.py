@@ -118,7 +118,7 @@ def test_tables_have_no_features_of_images(blocks, data):
 
 
 def test_probabilities_are_calibrated_on_the_held_out_patients(blocks, data):
-    """On them calibration lowers the loss and brings risks to the base rates that weights shift."""
+    """On them calibration lowers the loss and gives the frequent class back what weights took."""
     X, y, groups = data
     # Half of the cases are of one class: inverse frequency pulls the others up.
     kept = np.flatnonzero((y == 0) | (np.arange(90) % 2 == 0))
@@ -131,8 +131,8 @@ def test_probabilities_are_calibrated_on_the_held_out_patients(blocks, data):
     raw = network.predict_proba(held_out)
     classes = list(range(3))
     assert log_loss(labels, calibrated, labels=classes) < log_loss(labels, raw, labels=classes)
-    rates = np.bincount(y, minlength=3) / len(y)
-    assert abs(calibrated.mean(axis=0) - rates).max() < abs(raw.mean(axis=0) - rates).max()
+    assert calibrated[:, 0].mean() > raw[:, 0].mean() + 0.03
+    assert fitted.shift_.argmax() == 0
     assert calibrated == pytest.approx(fitted.transform(raw))
 
 

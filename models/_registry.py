@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 
 from cohorts import Cohort, Registry
 from features import BlockKind, BlockSchema
-from models._growth import Growth, GrowthPlan
+from models._growth import GrowthPlan
 from models._settings import ModelSettings
 
 __all__ = ["MODELS", "ModelSpec", "register_model"]
@@ -136,20 +136,6 @@ class ModelSpec(ABC):
     def growth(self, settings: ModelSettings) -> GrowthPlan | None:  # noqa: ARG002  # the default does not grow
         """Return how the last step grows while it is tuned, or None if it is fitted at once."""
         return None
-
-    def start_growth(self, classifier: Any, X: Any, y: Any, X_held_out: Any) -> Growth:
-        """Begin to grow the last step of a built pipeline; only where `growth` has a plan.
-
-        Parameters
-        ----------
-        classifier : estimator
-            Unfitted.
-        X, y : array-like of shape (n_samples, n_features) and (n_samples,)
-            Encoded training rows and their labels.
-        X_held_out : array-like of shape (n_held_out, n_features)
-            Rows to predict after every step.
-        """
-        raise NotImplementedError(f"{self.name} has a growth plan, but does not grow.")
 
     @abstractmethod
     def estimate_fit_s(self, n_samples: int, n_columns: int, settings: ModelSettings) -> float:

@@ -256,11 +256,7 @@ def _comparison(
         "worse": f"{fusion[1]} does worse.",
         "cannot tell": f"It cannot be told for {fusion[1]} on these {drawn}.",
     }[difference.verdict]
-    decimals = _decimals(difference)
-    value, low, high = (
-        _signed(number, decimals)
-        for number in (difference.value, difference.ci_low, difference.ci_high)
-    )
+    value, low, high = _written(difference)
     return (
         f"{opening} {title}: {difference.first:.2f} for {fusion[1]} ({fusion[0]}) against "
         f"{difference.second:.2f} for the best classical model, chosen anew inside each fold by "
@@ -348,16 +344,20 @@ def _with_hindsight(
         weights=board.weights,
         confidence=confidence,
     )
-    decimals = _decimals(difference)
-    value, low, high = (
-        _signed(number, decimals)
-        for number in (difference.value, difference.ci_low, difference.ci_high)
-    )
+    value, low, high = _written(difference)
     return (
         f"Against the classical row that did best here, known with hindsight ({best[1]} on "
         f"{best[0]}, {difference.second:.2f}), the difference is {value} ({low} to {high}): "
         "hindsight flatters that row, as an unlucky choice by inner folds flatters the network."
     )
+
+
+def _written(difference: Difference) -> tuple[str, str, str]:
+    """Return the difference and both ends of its interval, with signs and equal decimals."""
+    decimals = _decimals(difference)
+    numbers = (difference.value, difference.ci_low, difference.ci_high)
+    value, low, high = (_signed(number, decimals) for number in numbers)
+    return value, low, high
 
 
 def _decimals(difference: Difference) -> int:

@@ -165,7 +165,7 @@ class InnerFolds:
         folds: Folds,
         settings: ModelSettings,
     ) -> None:
-        self._spec, self._build, self._part, self._folds = spec, build, part, folds
+        self._build, self._part, self._folds = build, part, folds
         self._plan = spec.growth(settings)
         self._loss = calibrated_loss if spec.recalibrated else raw_loss
         self._encoded: dict[str, list[_Part]] = {}
@@ -243,7 +243,7 @@ class InnerFolds:
         report: Report,
     ) -> Candidate:
         """Let all folds grow side by side, so that one number of rounds serves them all."""
-        growths = [self._spec.start_growth(last, part.X, part.y, part.X_held_out) for part in parts]
+        growths = [plan.start(last, part.X, part.y, part.X_held_out) for part in parts]
         best, best_n = np.inf, 0
         for n in _steps(plan):
             loss = self._grow(growths, parts, n)

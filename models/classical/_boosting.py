@@ -46,16 +46,13 @@ class _Boosting(ModelSpec):
     def growth(self, settings: ModelSettings) -> GrowthPlan:
         """Stop some 40 rounds after the best; give nothing up before the 40th round."""
         return GrowthPlan(
+            start=self.growth_type,
             step=self.rounds_per_step,
             limit=settings.max_rounds,
             warm_up=40,
             patience=40,
             param="n_rounds",
         )
-
-    def start_growth(self, classifier: Any, X: Any, y: Any, X_held_out: Any) -> Growth:
-        """Begin with no rounds."""
-        return self.growth_type(classifier, X, y, X_held_out)
 
     def estimate_fit_s(self, n_samples: int, n_columns: int, settings: ModelSettings) -> float:
         """Grow with rounds and columns, and a little with cases; most stop by a third."""

@@ -64,11 +64,7 @@ class _Forest(ModelSpec):
 
     def growth(self, settings: ModelSettings) -> GrowthPlan:
         """Look at every 25 trees; more trees are never worse, so none are chosen."""
-        return GrowthPlan(step=25, limit=min(TUNING_TREES, settings.n_trees))
-
-    def start_growth(self, classifier: Any, X: Any, y: Any, X_held_out: Any) -> Growth:
-        """Begin with no trees."""
-        return _ForestGrowth(classifier, X, y, X_held_out)
+        return GrowthPlan(start=_ForestGrowth, step=25, limit=min(TUNING_TREES, settings.n_trees))
 
     def build(
         self,

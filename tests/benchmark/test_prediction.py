@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-import benchmark
 from benchmark import CaseWarning, Predictor, load, run
 from benchmark._kept_models import kept_lines
 from benchmark.evaluation import build_board
 from benchmark.evaluation.operating_points import operating_point_of
-from cohorts import BenchmarkError, Cohort
+from cohorts import BenchmarkError
 from features.radiomics import Radiomics
 from models import hash_files
 
@@ -369,73 +367,6 @@ def test_a_refit_that_failed_is_said(finished, tmp_path):
     assert list(kept_lines(folder)) == []
 
 
-class TestKeeping:
-    """Which models are kept, and when they are made again."""
-
-    def prepare(self, cohort: Cohort, which: str, **values: Any):
-        rows = ["logistic_regression", "knn"]
-        return prepared(cohort, ["clinical", "tabular"], rows, final_models=which, **values)
-
-    def test_a_sound_model_is_not_fitted_again_and_a_damaged_one_is(
-        self, small_cohort, tmp_path, monkeypatch
-    ):
-        """A second start takes over what is whole, and adds what is asked for more."""
-        from benchmark import _final_models
-
-        fitted: list[str] = []
-        original = _final_models.fit_final
-
-        def spy(task):
-            fitted.append(task.cell.key)
-            return original(task)
-
-        monkeypatch.setattr("benchmark._final_models.fit_final", spy)
-        run(self.prepare(small_cohort, "leading"), out=tmp_path, n_jobs=1)
-        assert len(fitted) == 1
-        run(self.prepare(small_cohort, "all"), out=tmp_path, n_jobs=1)
-        assert len(fitted) == len(set(fitted)) == 4
-        path = tmp_path / "models" / fitted[0] / "model.skops"
-        path.write_bytes(path.read_bytes()[:-1])
-        run(self.prepare(small_cohort, "leading"), out=tmp_path, n_jobs=1)
-        assert fitted[4:] == [fitted[0]]
-        assert len(load(tmp_path).models) == 4
-
-    def test_a_failure_at_the_very_end_loses_no_board(self, small_cohort, tmp_path, monkeypatch):
-        """What cannot be written about new cases is said when they come, and made good later."""
-
-        def full(*_: Any) -> None:
-            raise OSError("No space left on device")
-
-        ready = self.prepare(small_cohort, "leading")
-        with monkeypatch.context() as patch:
-            patch.setattr("benchmark._final_models.describe_seen", full)
-            done = run(ready, out=tmp_path, n_jobs=1)
-        assert len(done.leaderboard) == 4
-        with pytest.raises(BenchmarkError, match=r"failed \(OSError: No space left on device\)"):
-            _ = load(tmp_path).columns
-        assert "They cannot be used yet" in list(kept_lines(tmp_path))[-1]
-        run(ready, out=tmp_path, n_jobs=1)
-        assert load(tmp_path).columns[0] == "case"
-
-    def test_too_few_positives_support_no_threshold(self, small_cohort, tmp_path):
-        """The reason is kept, and every decision says that there is none."""
-        evaluation = {"target_sensitivity": 0.99}
-        ready = self.prepare(small_cohort, "leading", evaluation=evaluation)
-        run(ready, out=tmp_path, n_jobs=1)
-        predictor = load(tmp_path)
-        point = predictor.operating_point()
-        assert point["threshold"] is point["found"] is point["left_alone"] is None
-        (line, _) = kept_lines(tmp_path)
-        assert line.endswith(f"; no threshold: {point['reason']}")
-        # Thirty cases of twenty patients.
-        assert point["reason"] == (
-            "20 patients with malignant are too few to support a sensitivity of 0.99"
-        )
-        answer = predictor.predict({"case": "x", "age": 60, "marker": 2.0})
-        assert answer["flagged"].tolist() == ["no threshold"]
-        assert answer["threshold"].isna().all()
-
-
 def test_images_that_are_resampled_need_a_pixel_size(small_cohort, recorded, tmp_path):
     """A case without one has no prediction; the others have theirs, and tables need none."""
     rows = ["radiomics", "tabular"]
@@ -454,57 +385,3 @@ def test_images_that_are_resampled_need_a_pixel_size(small_cohort, recorded, tmp
     assert answer["flagged"].tolist()[1] == "no prediction"
     assert "ultrasound needs a pixel size" in answer.loc[1, "flags"]
     assert answer.loc[0, "predicted"] != ""
-
-
-@pytest.mark.skipif("SONOBENCH_DATA" not in os.environ, reason="SONOBENCH_DATA is not set")
-def test_breast_cases_have_the_numbers_of_the_run(tmp_path):
-    """Real examinations from a table of their own: the same numbers to the bit, unseen flagged."""
-    from cohorts import ColumnKind, load_cohort
-
-    data = Path(os.environ["SONOBENCH_DATA"]) / "breast"
-    overrides = {
-        "cohort": {"name": "breast", "data": str(data)},
-        "features": ["clinical"],
-        "models": ["logistic_regression"],
-        "evaluation": {"n_resamples": 100},
-    }
-    run(benchmark.load_config(None, overrides), out=tmp_path / "run", n_jobs=1)
-    (clinical, _) = load_cohort("breast", data).tables
-    frame = clinical.table.reset_index()
-    for column in clinical.columns:
-        if column.kind is ColumnKind.MULTI_LABEL:
-            frame[column.name] = frame[column.name].replace("", "none")
-    frame.to_csv(tmp_path / "cases.csv", index=False)
-    answer = load(tmp_path / "run").predict(tmp_path / "cases.csv")
-    (path,) = (tmp_path / "run" / "models").glob("*/training_fit.parquet")
-    fit = pd.read_parquet(path)
-    for name in ("benign", "malignant"):
-        assert answer[f"p_{name}"].tolist() == fit[f"fitted_p_{name}"].tolist()
-    assert set(answer["flags"]) <= {"", "clinical missing, never seen so"}
-
-
-@pytest.mark.skipif("SONOBENCH_DATA" not in os.environ, reason="SONOBENCH_DATA is not set")
-def test_published_breast_cells_have_the_numbers_of_the_run(tmp_path):
-    """The cells of the spreadsheet, copied into the template as they are: the same to the bit."""
-    data = Path(os.environ["SONOBENCH_DATA"]) / "breast"
-    overrides = {
-        "cohort": {"name": "breast", "data": str(data)},
-        "features": ["tabular"],
-        "models": ["logistic_regression"],
-        "evaluation": {"n_resamples": 100},
-    }
-    run(benchmark.load_config(None, overrides), out=tmp_path / "run", n_jobs=1)
-    (sheet,) = data.rglob("*.xlsx")
-    published = pd.read_excel(sheet, dtype=str, keep_default_na=False)
-    assert published["Margin"].eq("not circumscribed - indistinct").sum() == 52
-    predictor = load(tmp_path / "run")
-    lesions = published[published["Classification"] != "normal"].rename(columns={"CaseID": "case"})
-    names = [name for name in predictor.columns if not name.startswith("ultrasound")]
-    lesions[names].to_csv(tmp_path / "cases.csv", index=False)
-    answer = predictor.predict(tmp_path / "cases.csv")
-    (path,) = (tmp_path / "run" / "models").glob("*/training_fit.parquet")
-    fit = pd.read_parquet(path)
-    assert answer["case"].tolist() == fit["case"].tolist()
-    for name in ("benign", "malignant"):
-        assert answer[f"p_{name}"].tolist() == fit[f"fitted_p_{name}"].tolist()
-    assert not answer["flags"].str.contains("never seen").any()

@@ -43,7 +43,7 @@ def test_growing_in_steps_gives_what_fitting_at_once_gives(name, n_classes):
     """After every step the probabilities are those of a model of that size."""
     X, y, X_held_out = draw(n_classes)
     spec = MODELS.get(name)
-    growth = spec.start_growth(last_step(name), X, y, X_held_out)
+    growth = spec.growth(SETTINGS).start(last_step(name), X, y, X_held_out)
     assert growth.classes_.tolist() == list(range(1, n_classes + 1))
     for size in (10, 25):
         grown = growth.grow(size if size == 10 else 15)

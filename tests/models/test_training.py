@@ -31,6 +31,21 @@ class Linear(nn.Module):
         return self.layer(x)
 
 
+def small_heads(n_images: int, *, n_features: int, n_classes: int) -> FusionHeads:
+    """Heads on images alone, a few units wide, without dropout."""
+    return FusionHeads(
+        n_images=n_images,
+        n_image_features=n_features,
+        n_tables=0,
+        column_tables=(),
+        image_units=4,
+        tabular_units=3,
+        hidden_units=5,
+        n_classes=n_classes,
+        dropout=0.0,
+    )
+
+
 def stage(**changes: Any) -> Stage:
     values: dict[str, Any] = {
         "name": "training",
@@ -151,17 +166,7 @@ def test_batch_norms_know_the_images_of_every_modality(n_second):
         "image_1": rng.integers(120, 256, (12, 8, 8)).astype(np.uint8),
         "image_1_present": present,
     }
-    heads = FusionHeads(
-        n_images=2,
-        n_image_features=3,
-        n_tables=0,
-        column_tables=(),
-        image_units=4,
-        tabular_units=3,
-        hidden_units=5,
-        n_classes=2,
-        dropout=0.0,
-    )
+    heads = small_heads(2, n_features=3, n_classes=2)
     backbone = nn.Sequential(nn.BatchNorm2d(3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     network = FusionNetwork(backbone, heads, augment=None, freeze_norm=False)
     rows = np.arange(12)
@@ -231,17 +236,7 @@ def test_only_steps_are_in_mixed_precision(mixed):
             seen.append((features.dtype, channels_last))
             return features.mean(dim=(2, 3))
 
-    heads = FusionHeads(
-        n_images=1,
-        n_image_features=6,
-        n_tables=0,
-        column_tables=(),
-        image_units=4,
-        tabular_units=3,
-        hidden_units=5,
-        n_classes=3,
-        dropout=0.0,
-    )
+    heads = small_heads(1, n_features=6, n_classes=3)
     network = FusionNetwork(
         Backbone(), heads, augment=AugmentOptions(), freeze_norm=False, mixed_precision=mixed
     )

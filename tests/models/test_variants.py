@@ -188,3 +188,14 @@ def test_the_same_seed_gives_the_same_numbers(blocks, data):
     proba = [one.fit(X, y, groups=groups).predict_proba(X) for one in (first, again, other)]
     assert np.array_equal(proba[0], proba[1])
     assert not np.allclose(proba[0], proba[2])
+
+
+def test_a_patient_with_many_cases_is_left_to_the_gradients():
+    """About a fifth of the cases is held out, whoever has most of them."""
+    patients = np.r_[np.zeros(40), np.arange(1, 121)].astype(int)
+    labels = np.r_[np.ones(60), np.zeros(100)].astype(np.int64)
+    for seed in range(20):
+        train, valid = hold_out(labels, patients, share=0.2, random_state=seed)
+        assert 0 not in patients[valid]
+        assert 0.1 < len(valid) / 160 < 0.3
+        assert set(labels[train]) == set(labels[valid]) == {0, 1}
